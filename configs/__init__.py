@@ -1,0 +1,1 @@
+"""One complete, commented TOML for each role and subnet."""

@@ -1,0 +1,160 @@
+"""What a served model is: the protocols that the engine server calls, and the values they exchange.
+
+Implementations live in sub-packages (``text``, ``image``, ``sentiment``, ``embed``) and import torch; this file
+does not. Every method here is *blocking* and is called from one worker thread that owns the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+SEEDED_GUMBEL = "seeded-gumbel-v1"
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen. ``seed`` (32 bytes) selects ``seeded-gumbel-v1``; without it sampling is unseeded."""
+
+    max_tokens: int = 64
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """A chat to be continued."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A finished continuation. ``token_ids`` include the end token when ``finish_reason`` is ``stop`` by it.
+
+    ``logprobs`` are natural logs under the model's raw distribution (temperature 1), one per token.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    prompt_tokens: int
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Ask, in one prefill, what an honest engine would have emitted at each position of ``token_ids``."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvidence:
+    """Per-position evidence of one prefill; all sequences have the length of the scored ``token_ids``.
+
+    ``expected`` is the seeded choice of this engine, ``margin`` the perturbed score of the expected token minus
+    that of the given one (0 where equal, never negative; ``inf`` where the given token has probability 0),
+    ``logprob`` the raw log-probability of the given token and ``entropy`` (nats) of the sampling distribution.
+    """
+
+    expected: tuple[int, ...]
+    margin: tuple[float, ...]
+    logprob: tuple[float, ...]
+    entropy: tuple[float, ...]
+    end_token_ids: tuple[int, ...] = field(default=())
+    text: str = ""
+    """``decode(token_ids)`` without special tokens: what the answer's text must equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """One picture. ``seed`` (32 bytes) fixes the noise on every device."""
+
+    prompt: str
+    seed: bytes
+    steps: int
+    guidance: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What an engine declares of a served model, and what a verifier compares.
+
+    ``digest`` is the SHA-256 (hex) over weights and configuration in the store; ``features`` name extensions such
+    as ``seeded-gumbel-v1`` or ``score``; ``extra`` holds small facts of a kind (vocabulary, image size, labels).
+    """
+
+    id: str
+    kind: Literal["text", "image", "classify", "embed"]
+    digest: str
+    dtype: str
+    device: str
+    features: tuple[str, ...] = ()
+    extra: dict[str, str | int | float | list[str]] = field(default_factory=dict)
+
+
+class TextModel(Protocol):
+    """A causal language model with a chat template."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def generate(
+        self,
+        requests: Sequence[TextRequest],
+        on_token: Callable[[int, int, str], bool] | None = None,
+    ) -> list[Generation]:
+        """Continue a batch. ``on_token(row, token_id, text_piece)`` is called as tokens come; False cancels the row."""
+        ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[TokenEvidence]:
+        """Batched prefill scoring; see `TokenEvidence`."""
+        ...
+
+
+class ImageModel(Protocol):
+    """A text-to-image pipeline."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def generate(self, requests: Sequence[ImageRequest]) -> list[bytes]:
+        """Return one PNG for each request; a batch must give the pictures that single calls give (see gate)."""
+        ...
+
+
+class Classifier(Protocol):
+    """Texts to class probabilities; ``info.extra["labels"]`` gives the order."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def classify(self, texts: Sequence[str]) -> list[tuple[float, ...]]: ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors; ``info.extra["dimensions"]`` gives the length."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]: ...

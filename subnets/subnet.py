@@ -1,0 +1,205 @@
+"""What a subnet author writes: a synapse, where tasks come from, how to answer, how to score.
+
+Everything that a subnet could get wrong for all (secret seeds, zero for what was not verified, audits drawn after
+the answers, penalties, averages by hotkey) is done by the framework around these classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ranvier.engines.client import EngineClient
+from ranvier.protocol import Answered, Caller, Dendrite, Outcome, Synapse, Target
+
+S = TypeVar("S", bound=Synapse)
+
+
+class SubnetSettings(BaseModel):
+    """Settings every subnet has; a subnet subclasses it for its own. Unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deadline: float = Field(default=20.0, gt=0, description="seconds a miner has for one answer")
+    tasks_per_miner: int = Field(default=1, ge=1, description="tasks sent to each miner at the same instant")
+    audit_rate: float = Field(default=1.0, gt=0, le=1, description="share of answers verified, drawn after they came")
+    penalty_rounds: int = Field(default=20, ge=0, description="rounds a caught miner earns nothing")
+    alpha: float = Field(default=0.2, gt=0, le=1, description="weight of the newest round in the moving average")
+    power: float = Field(default=1.0, gt=0, description="exponent applied to averages before weights are normalised")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNeed:
+    """What a subnet asks of an engine; checked at start, refused with the reason."""
+
+    kind: str
+    features: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One miner as the validator sees it in this round; uid and hotkey never travel apart."""
+
+    uid: int
+    hotkey: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of one validator. ``secret`` (32 bytes) is the epoch's, journalled by hash before the epoch."""
+
+    number: int
+    netuid: int
+    block: int
+    block_hash: str
+    validator: str
+    peers: tuple[Peer, ...]
+    secret: bytes = field(repr=False)
+
+    def seed(self, miner: str, k: int = 0, purpose: str = "task") -> bytes:
+        """32 bytes that nobody without the epoch's secret can predict (reference: cheats, rule 1)."""
+        text = f"{purpose}|{self.block_hash}|{self.netuid}|{self.number}|{self.validator}|{miner}|{k}"
+        return hmac.new(self.secret, text.encode(), hashlib.sha256).digest()
+
+    def random(self, miner: str, k: int = 0, purpose: str = "task") -> random.Random:
+        """A generator seeded by `seed`; use it for everything a task leaves to chance."""
+        return random.Random(self.seed(miner, k, purpose))
+
+
+def bound_seed(challenge: bytes, miner: str, caller: str) -> bytes:
+    """The noise an answer must carry: bound to the answering and the *verified* asking hotkey.
+
+    A relayed challenge is answered under other hotkeys and is therefore worthless (cheats, rule 2).
+    """
+    return hashlib.sha256(b"ranvier-bound-seed/1\0" + challenge + miner.encode() + b"\0" + caller.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[S]):
+    """One request to one miner. ``reference`` stays with the validator and never reaches the wire."""
+
+    peer: Peer
+    request: S
+    reference: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[S]):
+    """A task with the reply that came for it: always verified as to sender, never yet as to content."""
+
+    task: Task[S]
+    outcome: Answered[Any]
+
+    @property
+    def reply(self) -> Any:
+        """The parsed ``S.Reply``."""
+        return self.outcome.reply
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from sending to the last byte."""
+        return self.outcome.elapsed
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one audited answer is worth: ``value`` in [0, 1]; ``caught`` marks proof of cheating, not mere failure.
+
+    ``None`` as value means the validator could not judge (own engine failed, evidence too thin): no score.
+    """
+
+    value: float | None
+    reason: str
+    caught: bool = False
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+class Memory(Protocol):
+    """A subnet's own state in the validator's database, keyed by hotkey; values are JSON."""
+
+    def get(self, hotkey: str, key: str) -> Any: ...
+
+    def put(self, hotkey: str, key: str, value: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the process around a subnet or miner gives it.
+
+    A miner's ``dendrite`` and ``peers`` let it call others under its own hotkey (mixtures, and relays).
+    """
+
+    netuid: int
+    hotkey: str
+    settings: SubnetSettings
+    engine: EngineClient | None = None
+    memory: Memory | None = None
+    dendrite: Dendrite | None = None
+    peers: Callable[[], Sequence[Peer]] = tuple
+
+
+class Miner(ABC, Generic[S]):
+    """How requests are answered. Replace it with ``--miner package.module:Class``; no fork is needed."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @abstractmethod
+    async def answer(self, request: S, caller: Caller) -> Synapse.Reply:
+        """Answer one admitted request; ``caller`` is the verified sender."""
+
+
+class Subnet(ABC, Generic[S]):
+    """One subnet: the validator's half and the name of the default miner."""
+
+    name: ClassVar[str]
+    synapse: ClassVar[type[Synapse]]
+    Settings: ClassVar[type[SubnetSettings]] = SubnetSettings
+    engine: ClassVar[EngineNeed | None] = None
+    miner: ClassVar[type[Miner[Any]]]
+    cheats: ClassVar[Mapping[str, type[Miner[Any]]]] = {}
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @abstractmethod
+    def tasks(self, round: Round) -> Iterable[Task[S]]:
+        """The tasks of a round, for every peer, seeded by ``round.seed(peer.hotkey, k)`` only."""
+
+    @abstractmethod
+    async def score(self, round: Round, answers: Sequence[Answer[S]]) -> Sequence[Verdict]:
+        """Judge the audited answers, one verdict for each in the same order.
+
+        Raising while reading a miner's bytes costs that miner (value 0); the framework calls again one by one.
+        Raise `EngineError` when the validator's own engine failed: nobody is scored then.
+        """
+
+    def weights(self, averages: Mapping[str, float]) -> Mapping[str, float]:
+        """From moving averages by hotkey to relative weights; default: ``average ** settings.power``."""
+        power = self.context.settings.power
+        return {hotkey: average**power for hotkey, average in averages.items() if average > 0}
+
+
+__all__ = [
+    "Answer",
+    "Context",
+    "EngineNeed",
+    "Memory",
+    "Miner",
+    "Outcome",
+    "Peer",
+    "Round",
+    "Subnet",
+    "SubnetSettings",
+    "Task",
+    "Verdict",
+    "bound_seed",
+]
