@@ -1,0 +1,50 @@
+# `make localnet` runs a whole network, `make test` the fast suite. Everything else is for contributors.
+VENV ?= .venv
+RUN := $(VENV)/bin
+PATHS := src tests examples benchmarks scripts
+.DEFAULT_GOAL := help
+
+help:            ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.full: pyproject.toml scripts/install
+	scripts/install $(VENV) models,dev
+	@touch $@
+
+$(VENV)/.subtensor: $(VENV)/.full
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable ".[subtensor]"
+	@touch $@
+
+$(VENV)-lite/.base: pyproject.toml scripts/install
+	scripts/install $(VENV)-lite ""
+	@touch $@
+
+install: $(VENV)/.full          ## make the environment with models and tools
+
+models: install          ## fetch, convert and check the models
+	$(RUN)/ranvier models prepare
+
+localnet: models          ## a whole network with real models (ARGS="--epochs 5")
+	$(RUN)/ranvier localnet $(ARGS)
+
+lite: $(VENV)-lite/.base          ## a network of the example subnet on the base install
+	$(VENV)-lite/bin/ranvier localnet --lite $(ARGS)
+
+test: $(VENV)/.subtensor models          ## the fast suite
+	$(RUN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.subtensor models          ## what test leaves out
+	$(RUN)/python -m pytest -m slow $(ARGS)
+
+test-all: test test-slow          ## both suites
+
+check: $(VENV)/.subtensor          ## lint, types, import contract
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+wheel: install          ## build sdist and wheel into dist/
+	$(RUN)/python -m build
+
+.PHONY: help install models localnet lite test test-slow test-all check wheel
