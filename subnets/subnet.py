@@ -12,7 +12,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -144,6 +144,8 @@ class Context:
     memory: Memory | None = None
     dendrite: Dendrite | None = None
     peers: Callable[[], Sequence[Peer]] = tuple
+    model: str | None = None
+    """The served engine model a miner uses; None is the engine's only or first one of the kind."""
 
 
 class Miner(ABC, Generic[S]):
@@ -157,6 +159,19 @@ class Miner(ABC, Generic[S]):
         """Answer one admitted request; ``caller`` is the verified sender."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cheat:
+    """A dishonest miner that a subnet ships to be tested against.
+
+    ``kind`` bounds what it may earn of an honest miner's emission: ``relay`` and ``free`` at most 1/50, ``cheaper``
+    (less work than was asked) at most 1/5. ``model`` names the served engine model it uses instead of the honest one.
+    """
+
+    miner: type[Miner[Any]]
+    kind: Literal["relay", "free", "cheaper"]
+    model: str | None = None
+
+
 class Subnet(ABC, Generic[S]):
     """One subnet: the validator's half and the name of the default miner."""
 
@@ -165,7 +180,9 @@ class Subnet(ABC, Generic[S]):
     Settings: ClassVar[type[SubnetSettings]] = SubnetSettings
     engine: ClassVar[EngineNeed | None] = None
     miner: ClassVar[type[Miner[Any]]]
-    cheats: ClassVar[Mapping[str, type[Miner[Any]]]] = {}
+    weaker: ClassVar[tuple[type[Miner[Any]], str] | None] = None
+    """An honest miner with a weaker served model, where the subnet leaves the model free."""
+    cheats: ClassVar[Mapping[str, Cheat]] = {}
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -190,6 +207,7 @@ class Subnet(ABC, Generic[S]):
 
 __all__ = [
     "Answer",
+    "Cheat",
     "Context",
     "EngineNeed",
     "Memory",
