@@ -180,6 +180,8 @@ class Subnet(ABC, Generic[S]):
     Settings: ClassVar[type[SubnetSettings]] = SubnetSettings
     engine: ClassVar[EngineNeed | None] = None
     miner: ClassVar[type[Miner[Any]]]
+    binds_answers: ClassVar[bool] = True
+    """Whether an answer carries noise bound to both hotkeys (`bound_seed`); if not, only the door stops relays."""
     weaker: ClassVar[tuple[type[Miner[Any]], str] | None] = None
     """An honest miner with a weaker served model, where the subnet leaves the model free."""
     cheats: ClassVar[Mapping[str, Cheat]] = {}
