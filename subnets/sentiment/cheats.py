@@ -1,0 +1,141 @@
+"""Dishonest miners of the sentiment subnet, and what each may earn.
+
+`Decompiler` is not among `CHEATS`: against the public frames over public sentences it wins, because both can
+be read by a program. It is here to be measured, and to show that an operator's own sentences (settings) end
+it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ranvier.engines.sentiment.sentences import prepared_path
+from ranvier.protocol import Answered, Caller
+from ranvier.subnets.sentiment.decompile import decompiled
+from ranvier.subnets.sentiment.lookup import SentenceIndex
+from ranvier.subnets.sentiment.miner import SentimentMiner
+from ranvier.subnets.sentiment.question import question
+from ranvier.subnets.sentiment.synapse import Opinion, Passage, Sentiment
+from ranvier.subnets.sentiment.words import load_words
+from ranvier.subnets.subnet import Cheat, Context, Miner
+
+CLIMATE = Opinion.of((0.4, 0.2, 0.4))
+"""How often each label occurs: the best constant answer."""
+
+
+class _Passagewise(Miner[Sentiment]):
+    """A cheat that judges each passage by itself, without an engine."""
+
+    def opinion(self, passage: Passage) -> Opinion:
+        """What it says of one passage."""
+        raise NotImplementedError
+
+    async def answer(self, request: Sentiment, caller: Caller) -> Sentiment.Reply:
+        """Answer passage by passage."""
+        return Sentiment.Reply(opinions=tuple(self.opinion(passage) for passage in request.passages))
+
+
+class ConstantCheat(_Passagewise):
+    """Always the climatology."""
+
+    def opinion(self, passage: Passage) -> Opinion:
+        """The same for every text."""
+        return CLIMATE
+
+
+class ExactLookup(_Passagewise):
+    """The label of the public sentence that stands in the text."""
+
+    search: Callable[[SentenceIndex, str], list[int]] = SentenceIndex.exact
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._index = SentenceIndex(prepared_path())
+
+    def opinion(self, passage: Passage) -> Opinion:
+        """Nearly sure of what was found, else climatology."""
+        found = type(self).search(self._index, passage.text)
+        return _sure_of(found[0]) if found else CLIMATE
+
+
+class FuzzyLookup(ExactLookup):
+    """The label of the nearest public sentence, however reworded."""
+
+    search = SentenceIndex.fuzzy
+
+
+class Decompiler(ExactLookup):
+    """Undoes the construction: recognises the public frame, looks the sentences up, works the label out."""
+
+    def opinion(self, passage: Passage) -> Opinion:
+        """Sure where both frame and sentences are known."""
+        polarity = decompiled(passage.text, passage.target, self._index)
+        return CLIMATE if polarity is None else _sure_of(polarity)
+
+
+class LexiconCheat(_Passagewise):
+    """Counts good and bad words."""
+
+    def opinion(self, passage: Passage) -> Opinion:
+        """More weight for the side with more words."""
+        words = re.findall(r"[a-z]+", passage.text.lower())
+        lexicon = load_words().lexicon
+        balance = sum(w in lexicon.good for w in words) - sum(w in lexicon.bad for w in words)
+        return Opinion.of((0.4 * 1.5**-balance, 0.2, 0.4 * 1.5**balance))
+
+
+class RelayCheat(Miner[Sentiment]):
+    """Forwards the request to other miners under its own hotkey.
+
+    Labels cannot be bound to a hotkey, so what refuses it is the honest miner's door: minimum stake or
+    permit.
+    """
+
+    async def answer(self, request: Sentiment, caller: Caller) -> Sentiment.Reply:
+        """The first peer's answer, or climatology when every door stays shut."""
+        dendrite = self.context.dendrite
+        others = [
+            peer for peer in self.context.peers() if peer.hotkey not in {self.context.hotkey, caller.hotkey}
+        ]
+        for peer in others if dendrite else []:
+            outcome: Any = await dendrite.ask(
+                peer.target, request, deadline=self.context.settings.deadline / 4
+            )  # type: ignore[union-attr]
+            if isinstance(outcome, Answered):
+                return Sentiment.Reply(opinions=outcome.reply.opinions)
+        return Sentiment.Reply(opinions=(CLIMATE,) * len(request.passages))
+
+
+class TruncatedCheat(SentimentMiner):
+    """The honest model over the first words only: a third of the work."""
+
+    words = 16
+
+    def worded(self, passage: Passage) -> str:
+        """The question, cut."""
+        return " ".join(question(passage.target, passage.text).split()[: self.words])
+
+
+class PrunedCheat(SentimentMiner):
+    """The honest weights with half of the layers left out (a served model of its own)."""
+
+
+def _sure_of(polarity: int) -> Opinion:
+    """0.9 for the class of a polarity."""
+    weights = [0.05, 0.05, 0.05]
+    weights[polarity + 1] = 0.9
+    return Opinion.of(tuple(weights))
+
+
+CHEATS: Mapping[str, Cheat] = {
+    "relay": Cheat(RelayCheat, "relay"),
+    "constant": Cheat(ConstantCheat, "free"),
+    "lookup": Cheat(ExactLookup, "free"),
+    "fuzzy-lookup": Cheat(FuzzyLookup, "free"),
+    "lexicon": Cheat(LexiconCheat, "free"),
+    "truncated": Cheat(TruncatedCheat, "cheaper"),
+    "pruned": Cheat(PrunedCheat, "cheaper", model="sentiment-pruned"),
+}
+"""By name. What each may earn of an honest miner's emission is `Cheat.kind`'s bound."""
