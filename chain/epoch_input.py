@@ -1,0 +1,109 @@
+"""What one epoch reads: a snapshot of a subnet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ranvier.chain.errors import MalformedEpoch
+from ranvier.chain.sparse import SparseRows
+
+_UID_LIMIT = 1 << 16
+
+
+@dataclass(frozen=True)
+class YumaParams:
+    """Hyperparameters that an epoch reads.
+
+    `kappa` and `bonds_penalty` are u16 ratios, `bonds_moving_average` is in millionths, `activity_cutoff` and
+    `tempo` in blocks, `stake_threshold` in rao. `bonds_penalty`, `tempo`, `owner_uid` and `stake_threshold`
+    are read by the 2026 rules (variant "y2") only.
+    """
+
+    kappa: int = 32767
+    activity_cutoff: int = 5000
+    max_allowed_validators: int = 128
+    bonds_moving_average: int = 900_000
+    bonds_penalty: int = 65535
+    tempo: int = 360
+    owner_uid: int | None = None
+    stake_threshold: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.kappa <= 65535 and 0 <= self.bonds_penalty <= 65535):
+            raise MalformedEpoch(
+                f"kappa {self.kappa} and bonds_penalty {self.bonds_penalty} are u16 ratios: use 0..65535"
+            )
+        if not 0 <= self.bonds_moving_average <= 1_000_000:
+            raise MalformedEpoch(
+                f"bonds_moving_average {self.bonds_moving_average} is in millionths: use 0..1000000"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class EpochInput:
+    """Inputs of `ranvier.chain.yuma.epoch`; sequences hold one entry per uid.
+
+    `variant` names the rules ("2024" or "y2"). `last_update` and `registered_at` are block numbers, `stake`
+    is rao, `permits` are those of the previous epoch, `emission` is the rao to hand out (the owner's cut
+    already taken), `last_step` the block of the last epoch, 0 before the first. Raises `MalformedEpoch` when
+    the parts disagree.
+    """
+
+    variant: str
+    block: int
+    last_update: Sequence[int]
+    registered_at: Sequence[int]
+    stake: Sequence[int]
+    permits: Sequence[bool]
+    weights: SparseRows
+    bonds: SparseRows
+    emission: int
+    params: YumaParams = YumaParams()
+    last_step: int = 0
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.last_update), len(self.registered_at), len(self.stake), len(self.permits)}
+        if lengths != {self.size} or not 0 < self.size < _UID_LIMIT:
+            raise MalformedEpoch(f"per-uid inputs need one common length of 1..65535; got {sorted(lengths)}")
+        if self.emission < 0 or min(self.stake) < 0:
+            raise MalformedEpoch("stake and emission are rao and never negative; check the ledger")
+        for name, matrix in (("weights", self.weights), ("bonds", self.bonds)):
+            named = np.concatenate((matrix.rows, matrix.cols))
+            if len(named) and not (named.min() >= 0 and named.max() < self.size):
+                raise MalformedEpoch(
+                    f"{name} name uids {named.min()}..{named.max()} of a subnet with {self.size} neurons"
+                )
+
+    @property
+    def size(self) -> int:
+        """Number of neurons n; uids are 0..n-1."""
+        return len(self.stake)
+
+    @cached_property
+    def updates(self) -> npt.NDArray[np.int64]:
+        """`last_update` as an array."""
+        return np.array(self.last_update, dtype=np.int64)
+
+    @cached_property
+    def registrations(self) -> npt.NDArray[np.int64]:
+        """`registered_at` as an array."""
+        return np.array(self.registered_at, dtype=np.int64)
+
+    @cached_property
+    def permitted(self) -> npt.NDArray[np.bool_]:
+        """`permits` as an array."""
+        return np.array(self.permits, dtype=np.bool_)
+
+    def effective_stake(self) -> list[int]:
+        """Stake with those below the threshold at zero, the owner's always kept (2026 rules)."""
+        if self.variant == "2024":
+            return list(self.stake)
+        return [
+            amount if amount >= self.params.stake_threshold or uid == self.params.owner_uid else 0
+            for uid, amount in enumerate(self.stake)
+        ]

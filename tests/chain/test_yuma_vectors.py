@@ -1,0 +1,151 @@
+"""The epoch against every recorded vector of the variants this package has, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ranvier.chain.emission import block_emission
+from ranvier.chain.epoch_input import EpochInput, YumaParams
+from ranvier.chain.epoch_result import EpochResult
+from ranvier.chain.fixed import ONE, U16_MAX
+from ranvier.chain.median import weighted_median
+from ranvier.chain.sparse import SparseRows
+from ranvier.chain.variants import VARIANTS
+from ranvier.chain.yuma import epoch
+
+VECTORS = json.loads((Path(__file__).parent / "data" / "yuma_vectors.json").read_text())
+CASES = [case for case in VECTORS["epoch_cases"] if case["variant"] in VARIANTS]
+TRACES = {
+    "preranks": None,
+    "ranks": None,
+    "consensus": "consensus",
+    "validator_trust": "validator_trust",
+    "trust": "trust",
+    "incentive": "incentive",
+    "dividends": "dividends",
+}
+EMISSION = 1_000_000_000
+
+
+def weights_of(step: dict[str, Any], n: int) -> SparseRows:
+    if "weights_rule" not in step:
+        return SparseRows.from_dict(
+            {int(row): dict(map(tuple, entries)) for row, entries in step["weights"].items()}
+        )
+    rule = step["weights_rule"]
+    voters = set(rule["validators"])
+    servers = [uid for uid in range(n) if uid not in voters]
+    rows = {uid: dict.fromkeys(servers, rule["value"]) for uid in sorted(voters)}
+    if rule["server_self"]:
+        rows |= {uid: {uid: U16_MAX} for uid in servers}
+    return SparseRows.from_dict(rows)
+
+
+def expand(value: Any, voters: set[int], n: int) -> list[int | None]:
+    if isinstance(value, dict):
+        return [value["validator" if uid in voters else "server"] for uid in range(n)]
+    return list(value)
+
+
+def check_step(step: dict[str, Any], got: EpochResult, n: int) -> int:
+    voters = set(step.get("weights_rule", {}).get("validators", ()))
+    compared = 0
+    bonds = got.bonds.to_dict()
+    for key, value in step["expect"].items():
+        if key == "bond_entries":
+            for row, column, stored in value:
+                assert bonds.get(row, {}).get(column, 0) == stored, (row, column)
+            compared += len(value)
+            continue
+        if key in TRACES or key == "combined_emission_norm":
+            name = TRACES.get(key)
+            if name is None:
+                continue
+            for want, have in zip(value, getattr(got, name), strict=True):
+                assert want is None or abs(want - have / U16_MAX) <= 1 / U16_MAX, key
+            continue
+        name = {"new_permit": "permits"}.get(key, key.removesuffix("_u16"))
+        have = getattr(got, name)
+        for uid, want in enumerate(expand(value, voters, n)):
+            assert want is None or have[uid] == want, (key, uid, have[uid], want)
+            compared += want is not None
+    return compared + check_bonds(step, bonds, voters, n)
+
+
+def check_bonds(step: dict[str, Any], bonds: dict[int, dict[int, int]], voters: set[int], n: int) -> int:
+    rule = step.get("expect_bonds")
+    if rule is None:
+        return 0
+    for row in range(n):
+        for column in range(n):
+            if row not in voters:
+                want = rule["server_to_any"]
+            else:
+                want = rule["validator_to_validator" if column in voters else "validator_to_server"]
+            assert bonds.get(row, {}).get(column, 0) == want, (row, column)
+    return n * n
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case['name']}-{case['variant']}" for case in CASES])
+def test_every_vector_bit_for_bit(case: dict[str, Any]) -> None:
+    n = case["n"]
+    known = set(YumaParams.__dataclass_fields__)
+    assert set(case["params"]) <= known
+    params = YumaParams(**case["params"])
+    permits: tuple[bool, ...] = (False,) * n
+    bonds, last_step, compared = SparseRows.empty(), 0, 0
+    for step in case["steps"]:
+        if step.get("reset"):
+            permits, bonds, last_step = (False,) * n, SparseRows.empty(), 0
+        permits = tuple(step.get("permit_override") or permits)
+        given = EpochInput(
+            variant=case["variant"],
+            block=step["block"],
+            last_update=step["last_update"],
+            registered_at=step["registered"],
+            stake=step["stake"],
+            permits=permits,
+            weights=weights_of(step, n),
+            bonds=bonds,
+            emission=EMISSION,
+            params=params,
+            last_step=last_step,
+        )
+        for _ in range(step.get("repeat", 1)):
+            result = epoch(replace(given, permits=permits, bonds=bonds))
+            permits, bonds, last_step = result.permits, result.bonds, step["block"]
+            compared += check_step(step, result, n)
+    assert compared > 0
+
+
+def test_the_file_holds_the_cases_we_claim() -> None:
+    assert len(CASES) == 33
+    assert sum(case["variant"] == "2024" for case in CASES) == 18
+
+
+@pytest.mark.parametrize("row", VECTORS["block_emission_by_issuance"]["rows"])
+def test_block_emission_halves_with_issuance(row: list[int]) -> None:
+    assert block_emission(row[0]) == row[1]
+
+
+def bits(values: list[float]) -> np.ndarray:
+    return np.array([int(value * ONE) for value in values], dtype=np.uint64)
+
+
+@pytest.mark.parametrize("case", VECTORS["weighted_median"])
+def test_weighted_median_vectors(case: dict[str, Any]) -> None:
+    got = weighted_median(bits(case["stake"]), bits(case["score"])[:, None], int(case["majority"] * ONE))
+    assert abs(int(got[0]) - int(case["expect"] * ONE)) <= 1
+
+
+@pytest.mark.parametrize("case", VECTORS["weighted_median_col"])
+def test_weighted_median_of_columns_vectors(case: dict[str, Any]) -> None:
+    scores = np.array([bits(row) for row in case["weights"]])
+    got = weighted_median(bits(case["stake"]), scores, int(case["kappa"] * ONE))
+    assert got.tolist() == bits(case["expect"]).tolist()
