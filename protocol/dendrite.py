@@ -1,0 +1,272 @@
+"""Dendrite: the client of a neuron, one for each process."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from pydantic import ValidationError
+
+from ranvier.protocol.addresses import AddressPolicy
+from ranvier.protocol.btauth import sign_request
+from ranvier.protocol.caller import Target
+from ranvier.protocol.errors import InvalidReply
+from ranvier.protocol.keys import Keypair
+from ranvier.protocol.limits import Limits
+from ranvier.protocol.nonces import NonceClock
+from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused, TimedOut, Unreachable
+from ranvier.protocol.replies import REPLY_SIGNATURE, check_reply
+from ranvier.protocol.streams import STREAM_TYPE, StreamReader
+from ranvier.protocol.synapse import Synapse
+
+MAX_REFUSAL = 4096
+"""Bytes of a refusal that are read; ours are a few hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A response whose head arrived, with the digest of the request that it answers."""
+
+    response: aiohttp.ClientResponse
+    digest: bytes
+
+
+class Dendrite:
+    """Asks miners and believes only what they signed.
+
+    Open it with ``async with``; the constructor touches no network. One session is kept for all calls; a hostile or
+    dead peer costs its own request and nothing else.
+    """
+
+    def __init__(
+        self,
+        key: Keypair,
+        *,
+        limits: Limits | None = None,
+        addresses: AddressPolicy | None = None,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.key = key
+        self.limits = limits or Limits()
+        self.addresses = addresses or AddressPolicy.public()
+        self._nonces = NonceClock(now)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            limit=0, limit_per_host=0, resolver=_GuardedResolver(self.addresses), keepalive_timeout=3.0
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            max_line_size=self.limits.max_header,
+            max_field_size=self.limits.max_header,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
+        """Send one request; whatever the peer does becomes an outcome. ``deadline`` is in seconds from now."""
+        return await self._guarded(target, deadline, self._ask(target, request, deadline))
+
+    async def ask_all(
+        self, requests: Sequence[tuple[Target, Synapse]], *, deadline: float
+    ) -> list[Outcome[Any]]:
+        """Ask many at the same instant with one deadline; outcomes in the order of the requests."""
+        return await asyncio.gather(
+            *(self.ask(target, request, deadline=deadline) for target, request in requests)
+        )
+
+    async def stream(
+        self, target: Target, request: Synapse, *, deadline: float
+    ) -> AsyncIterator[str | Outcome[Any]]:
+        """Pieces of text as they come, then the outcome. Pieces are not proven before the outcome is `Answered`."""
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        work = asyncio.ensure_future(
+            self._guarded(target, deadline, self._stream(target, request, deadline, pieces))
+        )
+        work.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            yield await work
+        finally:
+            work.cancel()
+
+    async def _guarded(
+        self, target: Target, deadline: float, work: Coroutine[Any, Any, Outcome[Any]]
+    ) -> Outcome[Any]:
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(deadline):
+                return await work
+        except TimeoutError:
+            return TimedOut(target, time.perf_counter() - started)
+        except InvalidReply as error:
+            return Invalid(target, time.perf_counter() - started, str(error))
+        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
+            return Invalid(target, time.perf_counter() - started, f"the connection broke: {error}"[:200])
+        except (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError) as error:
+            return Invalid(target, time.perf_counter() - started, f"no HTTP: {error}"[:200])
+        except (aiohttp.ClientError, OSError) as error:
+            return Unreachable(target, time.perf_counter() - started, str(error)[:200])
+
+    async def _ask(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
+        started = time.perf_counter()
+        async with self._send(target, request, deadline, "") as sent:
+            body = await self._read(sent.response)
+            if sent.response.status != 200:
+                return _refused(target, time.perf_counter() - started, sent, body)
+            _check(sent, target, body)
+            reply = _parse(request, body)
+            return Answered(target, time.perf_counter() - started, reply, len(body))
+
+    async def _stream(
+        self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
+    ) -> Outcome[Any]:
+        started = time.perf_counter()
+        async with self._send(target, request, deadline, "&mode=stream") as sent:
+            if sent.response.content_type != STREAM_TYPE:
+                body = await self._read(sent.response)
+                return _refused(target, time.perf_counter() - started, sent, body)
+            reader = StreamReader(target.hotkey, sent.digest)
+            size = 0
+            async for line in _lines(sent.response, self.limits.max_reply):
+                size += len(line)
+                piece = reader.take(line)
+                if piece is not None:
+                    pieces.put_nowait(piece)
+            return _streamed(target, time.perf_counter() - started, request, reader, size)
+
+    @asynccontextmanager
+    async def _send(
+        self, target: Target, request: Synapse, deadline: float, more: str
+    ) -> AsyncIterator[_Sent]:
+        if self._session is None:
+            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
+        refusal = self.addresses.refusal(target.host)
+        if refusal is not None:
+            raise aiohttp.ClientConnectionError(refusal)
+        body = request.model_dump_json().encode()
+        path = f"{request.route()}?deadline={max(1, int(deadline * 1000))}{more}"
+        headers, digest = sign_request(self.key, "POST", path, body, target.hotkey, self._nonces.next())
+        headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        url = f"http://{host}:{target.port}{path}"
+        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            yield _Sent(response, digest)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body as it came, capped; a compressed one is refused, so bytes on the wire are bytes in memory."""
+        if "Content-Encoding" in response.headers:
+            raise InvalidReply("the reply is compressed")
+        limit = self.limits.max_reply if response.status == 200 else MAX_REFUSAL
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > limit:
+                raise InvalidReply(f"the reply is longer than {limit} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+
+class _GuardedResolver(AbstractResolver):
+    """Resolves names and drops every address that the policy refuses, so a name cannot lead where a literal may not."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy, self._inner = policy, ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """As the system resolves, less what is refused."""
+        found = await self._inner.resolve(host, port, family)
+        allowed = [one for one in found if not self._policy.refusal_of(ipaddress.ip_address(one["host"]))]
+        if not allowed:
+            raise OSError(f"{host} leads to no address that may be called")
+        return allowed
+
+    async def close(self) -> None:
+        """Release the system resolver."""
+        await self._inner.close()
+
+
+def _check(sent: _Sent, target: Target, body: bytes) -> None:
+    response = sent.response
+    signature = response.headers.get(REPLY_SIGNATURE)
+    content_type = response.headers.get("Content-Type", "").partition(";")[0]
+    check_reply(signature, sent.digest, target.hotkey, response.status, content_type, body)
+
+
+def _parse(request: Synapse, body: bytes) -> Any:
+    try:
+        return type(request).Reply.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        raise InvalidReply(
+            f"the reply is not what {type(request).__name__} declares: {fault['msg'][:120]}"
+        ) from error
+
+
+def _refused(target: Target, elapsed: float, sent: _Sent, body: bytes) -> Outcome[Any]:
+    if sent.response.status < 400:
+        return Invalid(target, elapsed, f"status {sent.response.status} is neither an answer nor a refusal")
+    try:
+        content = json.loads(body)
+        code, detail = str(content["code"])[:40], str(content.get("detail", ""))[:200]
+        wait = content.get("retry_after")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Invalid(target, elapsed, f"status {sent.response.status} without a refusal's code")
+    try:
+        _check(sent, target, body)
+    except InvalidReply:
+        proven = False
+    else:
+        proven = True
+    retry_after = float(wait) if isinstance(wait, int | float) else None
+    return Refused(target, elapsed, code, detail, retry_after, proven)
+
+
+def _streamed(
+    target: Target, elapsed: float, request: Synapse, reader: StreamReader, size: int
+) -> Outcome[Any]:
+    if not reader.finished:
+        raise InvalidReply("the stream was cut short")
+    if reader.refusal is not None:
+        code, detail = str(reader.refusal.get("code"))[:40], str(reader.refusal.get("detail", ""))[:200]
+        return Refused(target, elapsed, code, detail, proven=True)
+    return Answered(target, elapsed, _parse(request, json.dumps(reader.reply).encode()), size)
+
+
+async def _lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+    """Lines without their ends; at most ``limit`` bytes together."""
+    held, size = b"", 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > limit:
+            raise InvalidReply(f"the stream is longer than {limit} bytes")
+        *lines, held = (held + part).split(b"\n")
+        for line in lines:
+            yield line
+    if held:
+        raise InvalidReply("the stream was cut short")

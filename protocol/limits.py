@@ -1,0 +1,30 @@
+"""Limits of both sides: bytes, seconds, counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds. The defaults suit a public axon of a few requests a second for each caller."""
+
+    max_body: int = 1 << 20
+    max_reply: int = 8 << 20
+    max_header: int = 8190
+    max_connections: int = 512
+    idle_timeout: float = 4.0
+    """A connection without a complete request head for this long is closed."""
+    body_timeout: float = 8.0
+    """A request body must have arrived whole within this time."""
+    max_deadline: float = 300.0
+    default_deadline: float = 12.0
+    max_concurrent: int = 16
+    """Handlers that run at the same time."""
+    max_queue: int = 256
+    """Admitted requests that wait; beyond it the one with the least stake is refused."""
+    max_per_caller: int = 64
+    """Requests of one caller that run or wait."""
+    rate: float = 50.0
+    """Requests a second of one caller, averaged over ``burst`` requests."""
+    burst: int = 200

@@ -1,0 +1,77 @@
+"""Nonces: the sender's never repeat, the receiver accepts each once, also over a restart."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ranvier.protocol.btauth import MAX_AGE_NS, MAX_SKEW_NS
+from ranvier.protocol.codes import Code
+from ranvier.protocol.errors import Refusal
+
+RETENTION_NS: Final = MAX_AGE_NS + MAX_SKEW_NS
+RESERVE_NS: Final = 5_000_000_000
+"""How far ahead of the newest accepted nonce the persisted ceiling is written: one write in five seconds at most."""
+
+
+class NonceClock:
+    """The sender's nonces: now, or one more than the last where the clock stands or steps back."""
+
+    def __init__(self, now: Callable[[], int] = time.time_ns) -> None:
+        self._now = now
+        self._last = 0
+
+    def next(self) -> int:
+        """A nonce greater than every one before, in nanoseconds since 1970."""
+        self._last = max(self._last + 1, self._now())
+        return self._last
+
+
+class ReplayGuard:
+    """The receiver's memory of accepted (hotkey, nonce) pairs, for one receiving hotkey.
+
+    It is filled only after a signature held, forgets what the freshness window refuses anyway, and is bounded: when
+    full it refuses (``busy``) instead of forgetting. With ``path`` it also refuses, after a restart, everything up
+    to the ceiling that the process before had reserved.
+    """
+
+    def __init__(self, path: Path | None = None, *, capacity: int = 200_000) -> None:
+        self._path = path
+        self._capacity = capacity
+        self._seen: set[tuple[str, int]] = set()
+        self._order: deque[tuple[int, tuple[str, int]]] = deque()
+        self._floor = self._read()
+        self._ceiling = self._floor
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def accept(self, hotkey: str, nonce: int, now: int) -> None:
+        """Remember the pair; raises `Refusal` if it was seen, if it may have been, or if memory is full."""
+        while self._order and self._order[0][0] < now:
+            self._seen.discard(self._order.popleft()[1])
+        pair = (hotkey, nonce)
+        if nonce <= self._floor or pair in self._seen:
+            raise Refusal(Code.REPLAYED, "seen before, or sent before this axon started")
+        if len(self._seen) >= self._capacity:
+            raise Refusal(Code.BUSY, "too many requests within the freshness window", retry_after=1.0)
+        self._reserve(nonce)
+        self._seen.add(pair)
+        # A nonce from the future stays fresh for longer than one from the past.
+        self._order.append((max(now, nonce) + RETENTION_NS, pair))
+
+    def _reserve(self, nonce: int) -> None:
+        if self._path is None or nonce <= self._ceiling:
+            return
+        self._ceiling = nonce + RESERVE_NS
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(str(self._ceiling))
+        fresh.replace(self._path)
+
+    def _read(self) -> int:
+        if self._path is None or not self._path.exists():
+            return 0
+        return int(self._path.read_text())

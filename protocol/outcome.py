@@ -1,0 +1,61 @@
+"""What came of a request: one of five, never an exception for what the peer did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ranvier.protocol.caller import Target
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[R]):
+    """A signed reply of the declared shape. ``elapsed`` is in seconds, ``size`` in bytes of body."""
+
+    target: Target
+    elapsed: float
+    reply: R
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The peer turned the request away. ``proven`` is false where the refusal came unsigned."""
+
+    target: Target
+    elapsed: float
+    code: str
+    detail: str = ""
+    retry_after: float | None = None
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """Nothing whole arrived before the deadline."""
+
+    target: Target
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No connection, or an address that the policy refuses."""
+
+    target: Target
+    elapsed: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Something arrived that cannot be believed or read."""
+
+    target: Target
+    elapsed: float
+    reason: str
+
+
+Outcome = Answered[R] | Refused | TimedOut | Unreachable | Invalid

@@ -1,0 +1,33 @@
+"""Synapse: one kind of request, with its reply nested in it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Reply(BaseModel):
+    """Base of replies: immutable, unknown fields refused, no NaN or infinity."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+
+class Synapse(BaseModel):
+    """Base of requests: immutable, unknown fields refused. A subclass nests its own ``Reply``.
+
+    The class name is the path on the wire: ``class Echo(Synapse)`` is served at ``POST /Echo``.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    Reply: ClassVar[type[Any]] = Reply
+
+    @classmethod
+    def route(cls) -> str:
+        """The path on the wire."""
+        return f"/{cls.__name__}"
