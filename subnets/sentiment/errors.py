@@ -19,6 +19,17 @@ class FramesUnreadable(SentimentError):
         )
 
 
+class FramesTooFew(SentimentError):
+    """No frame leads from the drawn sentences to the drawn label, so labels could not be kept independent."""
+
+    def __init__(self, two: bool, polarity: int, s: int, t: int) -> None:
+        self.two, self.polarity, self.s, self.t = two, polarity, s, t
+        kind = "two-sentence" if two else "one-sentence"
+        super().__init__(
+            f"no {kind} frame gives polarity {polarity} from ({s}, {t}); add one to the frames file"
+        )
+
+
 class CorpusMissing(SentimentError):
     """The prepared sentences are not in the store."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ranvier.protocol import Reply as ReplyModel
 from ranvier.protocol import Synapse
 
 Label = Literal["negative", "neutral", "positive"]
@@ -58,7 +59,7 @@ class Sentiment(Synapse):
 
     passages: tuple[Passage, ...] = Field(min_length=1, max_length=32)
 
-    class Reply(Synapse.Reply):
+    class Reply(ReplyModel):
         """One opinion for each passage, in order."""
 
         opinions: tuple[Opinion, ...] = Field(min_length=1, max_length=32)

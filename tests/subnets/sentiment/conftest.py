@@ -33,10 +33,25 @@ _PLACES = ["in the harbour town", "on the old railway", "during one long winter"
 _ENDS = ["again", "as ever", "from the first minute"]
 
 
-def _rows():
-    for label, phrases in ((1, _PRAISE), (0, _BLAME)):
-        for subject, phrase, place, end in itertools.product(_SUBJECTS, phrases, _PLACES, _ENDS):
-            yield {"text": f"{subject} {phrase} {place} {end}.", "label": label}
+def _rows(subjects, praise, blame, places):
+    for label, phrases in ((1, praise), (0, blame)):
+        for subject, phrase, place, end in itertools.product(subjects, phrases, places, _ENDS):
+            yield json.dumps({"text": f"{subject} {phrase} {place} {end}.", "label": label}) + "\n"
+
+
+@pytest.fixture
+def private_file(tmp_path):
+    """Sentences that are not in the store."""
+    path = tmp_path / "private.jsonl"
+    praise, blame = (
+        ["wins us over", "repays patience", "glows softly"],
+        ["tries our patience", "sags badly", "grates"],
+    )
+    places = ["beside a quiet river", "under grey clouds", "through a hot summer"]
+    path.write_text(
+        "".join(_rows(["our heroine", "that score", "each stunt"], praise, blame, places)), "utf-8"
+    )
+    return path
 
 
 @pytest.fixture
@@ -45,5 +60,5 @@ def corpus_file(tmp_path, monkeypatch):
     monkeypatch.setenv("RANVIER_HOME", str(tmp_path))
     path = tmp_path / "models" / "sentences" / "sentences.jsonl"
     path.parent.mkdir(parents=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in _rows()), "utf-8")
+    path.write_text("".join(_rows(_SUBJECTS, _PRAISE, _BLAME, _PLACES)), "utf-8")
     return path

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from ranvier.protocol import AddressPolicy, Axon, Caller, Dendrite, Door, Keypair, Standing, Target
+from ranvier.protocol import AddressPolicy, Axon, Caller, Dendrite, Door, Standing, Target, keypair_from_uri
 from ranvier.subnets.sentiment import Opinion, Passage, Sentiment, SentimentSettings, SentimentSubnet
 from ranvier.subnets.sentiment.cheats import (
     CHEATS,
@@ -46,26 +46,13 @@ async def test_free_cheats_are_far_below_the_floor(corpus_file, cheat, seed):
     assert await skill_of(cheat(context()), made) < SentimentSettings().floor - 0.2
 
 
-async def test_the_decompiler_beats_public_sentences_and_fails_on_private_ones(corpus_file, tmp_path):
+async def test_the_decompiler_beats_public_sentences_and_fails_on_private_ones(corpus_file, private_file):
     """The known limit: public frames over public sentences can be undone; an operator's own sentences end it."""
     public, rng = load_corpus(corpus_file), random.Random(1)
     decompiler = Decompiler(context())
     made = [make(rng, public, load_frames()) for _ in range(304)]
     assert await skill_of(decompiler, made) > 0.6
-    own = tmp_path / "own.jsonl"
-    swaps = {
-        "harbour town": "mountain pass",
-        "old railway": "quiet river",
-        "long winter": "late summer",
-        "the edge": "a bend",
-    }
-    text = corpus_file.read_text()
-    for old, new in {**swaps, "dull": "leaden", "warmth": "grace", "fresh": "alert", "forced": "stiff", "drags": "sags",
-                     "delightful": "splendid", "moves us": "touches us", "lacks any": "has no", "wastes our": "eats up",
-                     "works": "succeeds"}.items():  # fmt: skip
-        text = text.replace(old, new)
-    own.write_text(text)
-    private = [make(rng, load_corpus(own, "all"), load_frames()) for _ in range(304)]
+    private = [make(rng, load_corpus(private_file, "all"), load_frames()) for _ in range(304)]
     assert await skill_of(decompiler, private) < SentimentSettings().floor
 
 
@@ -82,7 +69,7 @@ def test_an_honest_miner_needs_an_engine():
 
 async def relayed(door_of_honest):
     """What a relay gets out of an honest miner behind a door, over the wire."""
-    honest, cheat = Keypair.create_from_uri("//honest"), Keypair.create_from_uri("//cheat")
+    honest, cheat = keypair_from_uri("//honest"), keypair_from_uri("//cheat")
     door_of_honest.update({cheat.ss58_address: Standing(uid=7, stake=5, validator_permit=False)})
 
     async def answer(request, caller):

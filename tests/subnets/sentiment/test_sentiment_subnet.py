@@ -77,7 +77,7 @@ def test_labels_never_reach_the_wire(corpus_file):
 async def test_right_answers_earn_and_wrong_ones_do_not(corpus_file):
     subnet = subnet_of()
     first, second = subnet.tasks(round_of(1))
-    wrong = [opinion for opinion in right(second)]
+    wrong = list(right(second))
     verdicts = await subnet.score(
         round_of(1), [answer_of(first, right(first)), answer_of(second, reversed(wrong))]
     )
