@@ -21,7 +21,7 @@ def adjust_price(
     """
     smoothing = (alpha << _FRACTION) // _U64_MAX
     price = current << _FRACTION
-    demanded = ((price * ((registrations + target) << _FRACTION)) >> _FRACTION) // (2 * target)
+    demanded = price * (registrations + target) // (2 * target)
     mixed = ((smoothing * price) >> _FRACTION) + (((_ONE - smoothing) * demanded) >> _FRACTION)
     return min(max(mixed >> _FRACTION, minimum), maximum)
 
@@ -71,9 +71,7 @@ def raise_price(price: int, minimum: int, maximum: int, percent: int = 126) -> i
 
 
 def decay_factor(half_life: int) -> int:
-    """The largest Q32 factor whose `half_life`-fold product is at most one half; one when half_life is 0 (no
-    decay).
-    """
+    """The largest Q32 factor whose `half_life`-th power is at most one half; one (no decay) for 0."""
     if half_life == 0:
         return _Q32
     low, high = 0, _Q32
@@ -87,7 +85,7 @@ def decay_factor(half_life: int) -> int:
 
 
 def decay_price(price: int, minimum: int, maximum: int, factor: int) -> int:
-    """The price one block later by the rules of 2026; `factor` is what `decay_factor` made of the half-life."""
+    """The price one block later (2026 rules); `factor` is what `decay_factor` made of the half-life."""
     return min(max((price * factor) >> 32, minimum), maximum)
 
 
@@ -103,10 +101,10 @@ def _power(base: int, exponent: int) -> int:
 
 
 def lock_cost(last_lock: int, last_block: int | None, block: int, minimum: int, interval: int) -> int:
-    """Rao to lock for a new subnet: twice the last lock, falling by last_lock / interval each block, at least
-    `minimum`.
+    """Rao to lock for a new subnet: twice the last lock, less with each block, at least `minimum`.
 
-    `last_block` is the block of the last subnet registration, None before the first (then nothing doubles).
+    It falls by floor(last_lock / interval) a block. `last_block` is the block of the last subnet
+    registration, None before the first (then nothing doubles).
     """
     multiplier, since = (1, 0) if last_block is None else (2, last_block)
     return max(minimum, last_lock * multiplier - last_lock // interval * (block - since))

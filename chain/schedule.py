@@ -30,12 +30,12 @@ def next_epoch_2024(block: int, netuid: int, tempo: int) -> int | None:
 
 
 def first_step_head(created: int, netuid: int, tempo: int) -> int:
-    """The "last epoch" block to give a new subnet (2026 rules): its start is staggered by netuid mod tempo."""
+    """The "last epoch" block to give a new subnet (2026 rules): staggered by netuid mod tempo."""
     return created + (netuid % tempo if tempo else 0)
 
 
 def epoch_due_head(block: int, last_step: int, tempo: int) -> bool:
-    """Whether the epoch runs in this block (2026 rules): `tempo` blocks after the last one; never at tempo 0."""
+    """Whether the epoch runs in this block (2026 rules): `tempo` blocks after the last; never at tempo 0."""
     return tempo > 0 and block >= last_step + tempo
 
 

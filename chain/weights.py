@@ -57,9 +57,7 @@ class WeightsCall:
 
 
 def refuse_weights(call: WeightsCall) -> str | None:
-    """The chain's own name of the first check that fails, in the chain's order; None when the weights may be
-    set.
-    """
+    """The chain's own name of the first check that fails, in its order; None when all of them hold."""
     return _refuse_sender(call) or _refuse_row(call)
 
 
