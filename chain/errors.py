@@ -7,5 +7,72 @@ class ChainError(Exception):
     """Root of every error this package raises."""
 
 
-class MalformedEpoch(ChainError):  # noqa: N818 - errors here say what happened
+class MalformedEpoch(ChainError):
     """The input of an epoch contradicts itself; the message names what and by how much."""
+
+
+class ChainUnreachable(ChainError):
+    """No connection to the chain: `endpoint` did not answer because of `reason`."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        self.endpoint, self.reason = endpoint, reason
+        super().__init__(
+            f"the chain at {endpoint} cannot be reached ({reason}); start it with `ranvier chain` or name another"
+        )
+
+
+class ChainTimeout(ChainError):
+    """The chain did not finish within `deadline` seconds. A submitted call may still be carried out."""
+
+    def __init__(self, what: str, deadline: float) -> None:
+        self.what, self.deadline = what, deadline
+        super().__init__(
+            f"{what} did not finish within {deadline:g} s; look whether it took effect before trying again"
+        )
+
+
+class CallRefused(ChainError):
+    """The chain refused a call; `name` is the chain's own error name and `call` the kind of call."""
+
+    def __init__(self, name: str, message: str, call: str) -> None:
+        self.name, self.message, self.call = name, message, call
+        super().__init__(f"the chain refused {call}: {name}: {message}")
+
+
+class UnknownNetwork(ChainError):
+    """No network goes by this name."""
+
+
+class BackEndMissing(ChainError):
+    """The endpoint needs a back end that is not installed."""
+
+
+class WrongChain(ChainError):
+    """The chain is not the one expected: its genesis differs."""
+
+    def __init__(self, where: str, expected: str, found: str) -> None:
+        self.where, self.expected, self.found = where, expected, found
+        super().__init__(
+            f"{where} belongs to the chain with genesis {found[:18]}, expected {expected[:18]}; "
+            "use the state and the endpoint of one chain, or start afresh with another state folder"
+        )
+
+
+class BadReply(ChainError):
+    """The chain answered with something that cannot be read or that reports an error of its own."""
+
+
+class BadGenesis(ChainError):
+    """A genesis file cannot be read or contradicts itself."""
+
+
+class StateUnusable(ChainError):
+    """The stored state cannot be used: damaged, of a newer version, or in use by another process."""
+
+
+class NotFound(ChainError):
+    """The chain knows no such thing (a subnet, a call)."""
+
+
+class WalletError(ChainError):
+    """A wallet file is missing, unreadable, encrypted without a password, or not what it should be."""

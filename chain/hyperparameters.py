@@ -1,0 +1,43 @@
+"""The settings of one subnet, under the chain's own names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+U16 = Annotated[int, Field(ge=0, le=65535)]
+U64 = Annotated[int, Field(ge=0, le=2**64 - 1)]
+Blocks = Annotated[int, Field(ge=0, le=2**32)]
+
+
+class Hyperparameters(BaseModel):
+    """Settings of a subnet; the defaults are those a new subnet got from the 2024 runtime."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tempo: U16 = Field(default=360, description="blocks between epochs; 0: no epoch ever")
+    kappa: U16 = Field(default=32767, description="share of stake that makes a consensus, of 65535")
+    max_allowed_uids: int = Field(default=256, ge=1, le=4096, description="slots for neurons")
+    max_allowed_validators: int = Field(default=64, ge=0, le=4096, description="most neurons with a permit")
+    min_allowed_weights: U16 = Field(default=1, description="fewest entries of a weight row")
+    max_weight_limit: U16 = Field(default=65535, description="most of a row's sum in one entry, of 65535")
+    immunity_period: Blocks = Field(default=5000, description="blocks a new neuron is not pruned")
+    activity_cutoff: Blocks = Field(default=5000, description="blocks without weights until inactive")
+    weights_rate_limit: Blocks = Field(default=100, description="blocks between two settings of weights")
+    weights_version_key: U64 = Field(default=0, description="lowest version key accepted; 0: any")
+    weights_min_stake: U64 = Field(default=0, description="rao of stake needed to set weights")
+    serving_rate_limit: Blocks = Field(default=50, description="blocks between two servings of an axon")
+    adjustment_interval: Blocks = Field(default=360, description="blocks between price adjustments (2024)")
+    adjustment_alpha: U64 = Field(default=17893341751498265066, description="price inertia, of 2**64 (2024)")
+    target_regs_per_interval: U16 = Field(default=1, description="registrations at which the price stays")
+    max_regs_per_block: U16 = Field(default=1, description="registrations one block may hold")
+    registration_allowed: bool = Field(default=True, description="whether anybody may register")
+    burn: U64 = Field(default=1_000_000_000, description="first price of a registration, rao")
+    min_burn: U64 = Field(default=1, description="lowest price, rao")
+    max_burn: U64 = Field(default=100_000_000_000, description="highest price, rao")
+    burn_half_life: Blocks = Field(default=360, description="blocks in which the price halves (y2)")
+    burn_increase_percent: int = Field(default=126, ge=100, le=1000, description="price after a sale (y2), %")
+    bonds_moving_average: int = Field(default=900_000, ge=0, le=1_000_000, description="inertia, millionths")
+    bonds_penalty: U16 = Field(default=65535, description="how far clipped weight loses bonds (y2)")
+    subnet_owner_cut: U16 = Field(default=11796, description="the owner's part of emission, of 65535")
