@@ -250,3 +250,9 @@ def test_upscaled_weights_end_at_65535_and_keep_their_order(values: list[int]) -
     assert [s for _, s in pairs] == sorted(s for _, s in pairs)
     for value, result in pairs:
         assert abs(result - value * 65535 / max(1, max(values))) <= 0.5 + 2**-16
+
+
+def test_upscaling_truncates_its_factor_only_above_one_half() -> None:
+    """Both middle values are exact halves: the wide form loses it in the truncated 65535 / 65534."""
+    assert max_upscale([65534, 32767]) == (65535, 32767)
+    assert max_upscale([2, 1]) == (65535, 32768)

@@ -149,3 +149,53 @@ def test_weighted_median_of_columns_vectors(case: dict[str, Any]) -> None:
     scores = np.array([bits(row) for row in case["weights"]])
     got = weighted_median(bits(case["stake"]), scores, int(case["kappa"] * ONE))
     assert got.tolist() == bits(case["expect"]).tolist()
+
+
+def quadrant(rng: np.random.Generator, rows: int, columns: int, deviation: float, total: float) -> np.ndarray:
+    drawn = np.clip(rng.normal(1, deviation, (rows, columns)), 0, None)
+    return drawn / drawn.sum(axis=1, keepdims=True) * total
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("case", VECTORS["consensus_guarantee"]["cases"])
+def test_an_honest_majority_keeps_its_share(case: dict[str, float], seed: int) -> None:
+    """The published guarantee: 64 validators, 448 miners, a cabal that favours its own miners."""
+    rng = np.random.default_rng(seed)
+    held, deviation = case["major_stake"], case["weight_stddev"]
+    honest_validators, honest_servers = int(held * 64), int(held * 448)
+    split = honest_validators, 64 - honest_validators, honest_servers, 448 - honest_servers
+    honest, cabal, ours, theirs = split
+    drawn = np.clip(rng.normal(1, 0.3, 64), 0, None)
+    stake = np.concatenate(
+        (drawn[:honest] / drawn[:honest].sum() * held, drawn[honest:] / drawn[honest:].sum() * (1 - held))
+    )
+    weights = np.block(
+        [
+            [
+                quadrant(rng, honest, ours, deviation, case["major_weight"]),
+                quadrant(rng, honest, theirs, deviation, 1 - case["major_weight"]),
+            ],
+            [
+                quadrant(rng, cabal, ours, deviation, 1 - case["minor_weight"]),
+                quadrant(rng, cabal, theirs, deviation, case["minor_weight"]),
+            ],
+        ]
+    )
+    stored = np.zeros((64, 512), dtype=np.uint16)
+    stored[:, 64:] = np.round(weights / weights.max(axis=1, keepdims=True) * U16_MAX)
+    given = EpochInput(
+        variant="2024",
+        block=2,
+        last_update=[1] * 512,
+        registered_at=[0] * 512,
+        stake=[int(part * 21e15) for part in stake] + [0] * 448,
+        permits=[True] * 64 + [False] * 448,
+        weights=SparseRows.from_dense(np.arange(64), stored),
+        bonds=SparseRows.empty(),
+        emission=EMISSION,
+        params=YumaParams(max_allowed_validators=64),
+    )
+    paid = epoch(given).emission
+    kept = sum(paid[:honest]) + sum(paid[64 : 64 + ours])
+    # Case 1 stands on the border (both sides weigh alike); rounding weights to u16 moves it by its quantum.
+    assert kept >= held * EMISSION * (1 - 1 / U16_MAX)
