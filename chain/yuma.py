@@ -35,8 +35,18 @@ _ZERO = np.uint64(0)
 
 
 @dataclass(frozen=True, eq=False)
+class _Standing:
+    """Steps 1 to 4, per uid: each one's share of all stake, and of the stake that votes."""
+
+    active: Flags
+    share: Bits
+    voting: Bits
+    permits: Flags
+
+
+@dataclass(frozen=True, eq=False)
 class _Consensus:
-    """Steps 6 to 8. `validator_trust` is per laid-out row, the others per uid."""
+    """Steps 6 to 8. `clipped` and `validator_trust` have one row per laid-out uid, the others one per uid."""
 
     consensus: Bits
     clipped: Bits
@@ -45,35 +55,46 @@ class _Consensus:
     incentive: Bits
 
 
+@dataclass(frozen=True, eq=False)
+class _Pay:
+    """Step 11: shares of the emission per uid."""
+
+    server: Bits
+    validator: Bits
+    combined: Bits
+
+
 def epoch(given: EpochInput) -> EpochResult:
     """Run one epoch; pure. Raises `MalformedEpoch` for an unknown variant."""
     variant = variant_named(given.variant)
-    share = shares(given.effective_stake())
-    silent = given.block > given.updates + given.params.activity_cutoff
-    active_stake = normalise(np.where(silent | ~given.permitted, _ZERO, share))
-    frame = _lay_out(given, active_stake)
+    standing = _stand(given, variant)
+    frame = _lay_out(given, standing.voting)
     weights = normalise(_weights(given, frame, variant), axis=1)
     agreed = _agree(frame.voice, weights, ratio(given.params.kappa, 65535))
     held = given.bonds.dense(frame.rows, given.size)
     held = normalise(np.where(variant.stale_bonds(given, frame), _ZERO, held), axis=0)
-    bonds, payout = variant.bonds(
-        given, frame, variant.bond_weights(given, weights, agreed.clipped), held, agreed.incentive
-    )
-    dividends = np.zeros(given.size, dtype=np.uint64)
-    dividends[frame.rows] = payout
-    permits = variant.permits(given, share)
-    return _settle(given, frame, agreed, bonds, dividends, permits, active_stake, share, ~silent)
+    basis = variant.bond_weights(given, weights, agreed.clipped)
+    bonds, payout = variant.bonds(given, frame, basis, held, agreed.incentive)
+    return _settle(given, frame, standing, agreed, bonds, _spread(payout, frame, given.size))
 
 
-def _lay_out(given: EpochInput, active_stake: Bits) -> Frame:
+def _stand(given: EpochInput, variant: Variant) -> _Standing:
+    """Steps 1 to 4. Votes count by the permits of the last epoch; the new ones are for the next."""
+    share = shares(given.effective_stake())
+    silent = given.block > given.updates + given.params.activity_cutoff
+    voting = normalise(np.where(silent | ~given.permitted, _ZERO, share))
+    return _Standing(~silent, share, voting, variant.permits(given, share))
+
+
+def _lay_out(given: EpochInput, voting: Bits) -> Frame:
     """Choose the rows that can matter: stake with a voice, permitted weight rows, any bond row."""
-    used = active_stake > 0
+    used = voting > 0
     used[given.weights.rows] = True
     used &= given.permitted
     used[given.bonds.rows] = True
     rows = np.flatnonzero(used)
     outdated = given.updates[rows, None] <= given.registrations[None, :]
-    return Frame(rows, active_stake[rows], outdated)
+    return Frame(rows, voting[rows], outdated)
 
 
 def _weights(given: EpochInput, frame: Frame, variant: Variant) -> Bits:
@@ -87,8 +108,8 @@ def _weights(given: EpochInput, frame: Frame, variant: Variant) -> Bits:
     weights[frame.outdated] = 0
     itself = np.arange(len(frame.rows))
     own = weights[itself, frame.rows]
-    keeps = frame.rows == given.params.owner_uid if variant.owner_weighs_itself else np.zeros(len(own), bool)
-    weights[itself, frame.rows] = np.where(keeps, own, _ZERO)
+    keeper = given.params.owner_uid if variant.owner_weighs_itself else None
+    weights[itself, frame.rows] = 0 if keeper is None else np.where(frame.rows == keeper, own, _ZERO)
     return weights
 
 
@@ -108,44 +129,50 @@ def _agree(voice: Bits, weights: Bits, kappa: int) -> _Consensus:
     )
 
 
+def _pay(standing: _Standing, incentive: Bits, dividends: Bits) -> _Pay:
+    """Step 11: half to servers, half to validators. Where nobody earned, stake is paid, if possible voting."""
+    total = incentive.sum(dtype=np.uint64) + dividends.sum(dtype=np.uint64)
+    if int(total) == 0:
+        by_stake = standing.voting if standing.voting.any() else standing.share
+        return _Pay(np.zeros_like(by_stake), by_stake, by_stake)
+    return _Pay(divide(incentive, total), divide(dividends, total), divide(incentive + dividends, total))
+
+
 def _settle(
     given: EpochInput,
     frame: Frame,
+    standing: _Standing,
     agreed: _Consensus,
     bonds: Bits,
     dividends: Bits,
-    permits: Flags,
-    active_stake: Bits,
-    share: Bits,
-    active: Flags,
 ) -> EpochResult:
     """Steps 11 and 12: emission, and the vectors as the chain stores them."""
-    total = agreed.incentive.sum(dtype=np.uint64) + dividends.sum(dtype=np.uint64)
-    server, validator = divide(agreed.incentive, total), divide(dividends, total)
-    combined = divide(agreed.incentive + dividends, total)
-    if int(total) == 0:
-        # Nobody earned anything: emission falls back to stake, the active part of it if there is one.
-        validator = combined = active_stake if active_stake.any() else share
-    validator_trust = np.zeros(given.size, dtype=np.uint64)
-    validator_trust[frame.rows] = agreed.validator_trust
+    pay = _pay(standing, agreed.incentive, dividends)
     stored = to_u16(bonds)
-    stored[~permits[frame.rows]] = 0
+    stored[~standing.permits[frame.rows]] = 0
     incentive = _ints(to_u16(agreed.incentive))
     return EpochResult(
-        active=tuple(active.tolist()),
-        permits=tuple(permits.tolist()),
+        active=tuple(standing.active.tolist()),
+        permits=tuple(standing.permits.tolist()),
         rank=incentive,
         trust=_ints(to_u16(agreed.trust)),
         consensus=_ints(to_u16(agreed.consensus)),
         incentive=incentive,
         dividends=_ints(to_u16(dividends)),
-        validator_trust=_ints(to_u16(validator_trust)),
-        pruning=_ints(upscale_to_u16(combined)),
-        server_emission=scale(server, given.emission),
-        validator_emission=scale(validator, given.emission),
-        emission=scale(combined, given.emission),
+        validator_trust=_ints(to_u16(_spread(agreed.validator_trust, frame, given.size))),
+        pruning=_ints(upscale_to_u16(pay.combined)),
+        server_emission=scale(pay.server, given.emission),
+        validator_emission=scale(pay.validator, given.emission),
+        emission=scale(pay.combined, given.emission),
         bonds=SparseRows.from_dense(frame.rows, stored),
     )
+
+
+def _spread(values: Bits, frame: Frame, size: int) -> Bits:
+    """One value per laid-out row, at its uid among zeros."""
+    spread = np.zeros(size, dtype=np.uint64)
+    spread[frame.rows] = values
+    return spread
 
 
 def _ints(values: npt.NDArray[np.uint16]) -> tuple[int, ...]:
