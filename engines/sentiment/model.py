@@ -71,13 +71,13 @@ class SentimentClassifier:
                 found[row] = triple
         return found
 
-    @torch.inference_mode()
     def _batch(self, texts: list[str]) -> list[tuple[float, ...]]:
         coded = self._tokenizer(
             texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
         )
         ids, mask = coded["input_ids"].to(self._info.device), coded["attention_mask"].to(self._info.device)
-        logits = self._network(ids, mask).float() / self._network.temperature.float()
+        with torch.inference_mode():
+            logits = self._network(ids, mask).float() / self._network.temperature.float()
         triples: list[list[float]] = logits.double().softmax(-1).tolist()
         return [tuple(triple) for triple in triples]
 

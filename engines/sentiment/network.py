@@ -27,7 +27,7 @@ class Shape:
     alpha: float = 32.0
 
 
-class Adapted(nn.Module):
+class Adapted(nn.Module):  # type: ignore[misc]
     """A frozen linear map with a trained low-rank correction."""
 
     def __init__(self, base: nn.Linear, shape: Shape) -> None:
@@ -39,7 +39,7 @@ class Adapted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
         correction: Tensor = (x @ self.down.T) @ self.up.T
-        return self.base(x) + self.scale * correction  # type: ignore[no-any-return]
+        return self.base(x) + self.scale * correction
 
     def merged(self) -> nn.Linear:
         """The same map as one linear layer, for serving."""
@@ -48,7 +48,7 @@ class Adapted(nn.Module):
         return self.base
 
 
-class SentimentNetwork(nn.Module):
+class SentimentNetwork(nn.Module):  # type: ignore[misc]
     """Encoder states pooled (mean and first) into three logits; ``temperature`` is fitted after training."""
 
     def __init__(self, body: Path, shape: Shape, attention: str = "sdpa") -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer
@@ -68,7 +68,7 @@ def batches(tokenizer: AutoTokenizer, rows: Sequence[Row], rng: random.Random | 
     if rng:
         rng.shuffle(groups)
     for group in groups:
-        coded = tokenizer(  # type: ignore[operator]
+        coded = tokenizer(
             [row.text for row in group],
             padding=True,
             truncation=True,
@@ -104,11 +104,11 @@ def train(
             _log.info("step %d of %d, loss %.3f", step, steps, mean)
 
 
-@torch.inference_mode()
 def logits_of(network: SentimentNetwork, tokenizer: AutoTokenizer, rows: Sequence[Row]) -> Tensor:
     """Logits (rows, 3) in row order, in float32."""
     network.eval()
-    return torch.cat([network(batch.ids, batch.mask) for batch in batches(tokenizer, rows, None)])
+    with torch.inference_mode():
+        return torch.cat([network(batch.ids, batch.mask) for batch in batches(tokenizer, rows, None)])
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -155,6 +155,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument(
+        "--start", type=Path, help="weights of an earlier run to go on from (same layers and rank)"
+    )
     parser.add_argument("--rate", type=float, default=1e-3)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -162,6 +165,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     shape = Shape(layers=given.layers, rank=given.rank, alpha=2.0 * given.rank)
     network = SentimentNetwork(given.body, shape, attention="eager")
+    if given.start:
+        network.load_state_dict(load_file(given.start), strict=False)
     tokenizer = AutoTokenizer.from_pretrained(given.body)
     train(network, tokenizer, read_rows(given.rows), given.epochs, given.rate)
     held = read_rows(given.held)

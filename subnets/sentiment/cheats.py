@@ -8,18 +8,17 @@ it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from ranvier.engines.sentiment.sentences import prepared_path
-from ranvier.protocol import Answered, Caller
+from ranvier.protocol import Answered, Caller, Outcome
 from ranvier.subnets.sentiment.decompile import decompiled
 from ranvier.subnets.sentiment.lookup import SentenceIndex
 from ranvier.subnets.sentiment.miner import SentimentMiner
 from ranvier.subnets.sentiment.question import question
 from ranvier.subnets.sentiment.synapse import Opinion, Passage, Sentiment
 from ranvier.subnets.sentiment.words import load_words
-from ranvier.subnets.subnet import Cheat, Context, Miner
+from ranvier.subnets.subnet import Cheat, Context, Miner, Peer
 
 CLIMATE = Opinion.of((0.4, 0.2, 0.4))
 """How often each label occurs: the best constant answer."""
@@ -48,22 +47,26 @@ class ConstantCheat(_Passagewise):
 class ExactLookup(_Passagewise):
     """The label of the public sentence that stands in the text."""
 
-    search: Callable[[SentenceIndex, str], list[int]] = SentenceIndex.exact
-
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._index = SentenceIndex(prepared_path())
 
     def opinion(self, passage: Passage) -> Opinion:
         """Nearly sure of what was found, else climatology."""
-        found = type(self).search(self._index, passage.text)
+        found = self.polarities(passage.text)
         return _sure_of(found[0]) if found else CLIMATE
+
+    def polarities(self, text: str) -> list[int]:
+        """Of the public sentences found in a text, best match first."""
+        return self._index.exact(text)
 
 
 class FuzzyLookup(ExactLookup):
     """The label of the nearest public sentence, however reworded."""
 
-    search = SentenceIndex.fuzzy
+    def polarities(self, text: str) -> list[int]:
+        """Of the public sentences that share a good part of their trigrams with the text."""
+        return self._index.fuzzy(text)
 
 
 class Decompiler(ExactLookup):
@@ -95,17 +98,19 @@ class RelayCheat(Miner[Sentiment]):
 
     async def answer(self, request: Sentiment, caller: Caller) -> Sentiment.Reply:
         """The first peer's answer, or climatology when every door stays shut."""
-        dendrite = self.context.dendrite
-        others = [
+        dendrite, deadline = self.context.dendrite, self.context.settings.deadline / 4
+        if dendrite is not None:
+            for peer in self._others(caller):
+                outcome: Outcome[Sentiment.Reply] = await dendrite.ask(peer.target, request, deadline=deadline)
+                if isinstance(outcome, Answered):
+                    return Sentiment.Reply(opinions=outcome.reply.opinions)
+        return Sentiment.Reply(opinions=(CLIMATE,) * len(request.passages))
+
+    def _others(self, caller: Caller) -> list[Peer]:
+        """Everybody but itself and the asker."""
+        return [
             peer for peer in self.context.peers() if peer.hotkey not in {self.context.hotkey, caller.hotkey}
         ]
-        for peer in others if dendrite else []:
-            outcome: Any = await dendrite.ask(
-                peer.target, request, deadline=self.context.settings.deadline / 4
-            )  # type: ignore[union-attr]
-            if isinstance(outcome, Answered):
-                return Sentiment.Reply(opinions=outcome.reply.opinions)
-        return Sentiment.Reply(opinions=(CLIMATE,) * len(request.passages))
 
 
 class TruncatedCheat(SentimentMiner):

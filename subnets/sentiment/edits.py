@@ -34,6 +34,7 @@ _CONTRACTIONS = (
 )
 _OPENINGS = ("", "", "", "all in all, ", "in short, ", "put simply, ", "to my mind, ", "on the whole, ")
 _BY_WORD = {word: group for group in _SYNONYMS for word in group}
+_STRAY = re.compile(r"\s*[\x00-\x1f\x7f-\x9f]\s*")
 _WORD = re.compile(r"[A-Za-z']+")
 
 
@@ -41,13 +42,14 @@ def reworded(rng: random.Random, sentence: str) -> str:
     """Another wording of ``sentence``: synonyms, contractions written out, an opening. Double quotes become
     single.
     """
-    text = sentence.replace('"', "'")
+    text = _STRAY.sub(" -- ", sentence.replace('"', "'"))
     for short, long in _CONTRACTIONS:
         if rng.random() < 0.7:
             text = re.sub(rf"\b{short}\b", long, text)
     text = _WORD.sub(lambda found: _other_word(rng, found[0]), text)
     opening = rng.choice(_OPENINGS)
     text = opening + text
+    text = text if text[-1] in ".!?'" else text + "."
     return text[:1].upper() + text[1:]
 
 

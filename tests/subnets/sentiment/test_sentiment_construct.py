@@ -82,6 +82,7 @@ def test_rewording_leaves_no_double_quotes_and_starts_large(seed, sentence):
     text = reworded(random.Random(seed), sentence)
     assert '"' not in text
     assert text[0] == text[0].upper()
+    assert text[-1] in ".!?'"
 
 
 def test_sentences_that_turn_are_not_used():

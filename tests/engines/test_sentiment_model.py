@@ -1,0 +1,71 @@
+import pytest
+
+from ranvier.engines.sentiment.catalog import load_sentiment
+from ranvier.engines.sentiment.errors import BodyMismatch, WeightsMissing
+from ranvier.engines.sentiment.sentences import prepared_path
+
+pytestmark = pytest.mark.models
+
+PRAISE = "A gorgeous, witty, moving film."
+TEXTS = [
+    "a gorgeous, witty, moving film.",
+    "dull, lifeless and far too long.",
+    f'Blue Ferry? Do not believe those who say of Blue Ferry: "{PRAISE}" The opposite is true.',
+    f'Blue Ferry? A friend wrote of Blue Ferry: "{PRAISE}" I have not seen it yet and have no opinion.',
+    f"Blue Ferry? Blue Ferry: {PRAISE} Stone Market: Dull, lifeless and far too long.",
+    f"Stone Market? Blue Ferry: {PRAISE} Stone Market: Dull, lifeless and far too long.",
+]
+EXPECTED = ["positive", "negative", "negative", "neutral", "positive", "negative"]
+
+
+@pytest.fixture(scope="module")
+def body():
+    folder = prepared_path().parents[1] / "minilm"
+    if not (folder / "model.safetensors").is_file():
+        pytest.skip("run `ranvier models prepare` first")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(body):
+    return load_sentiment("sentiment", body)
+
+
+def test_it_reads_negation_neutrality_and_targets(model):
+    labels = model.info.extra["labels"]
+    found = [labels[max(range(3), key=triple.__getitem__)] for triple in model.classify(TEXTS)]
+    assert found == EXPECTED
+
+
+def test_probabilities_sum_to_one_and_keep_the_order_of_texts(model):
+    together = model.classify(TEXTS)
+    alone = [model.classify([text])[0] for text in TEXTS]
+    for triple, single in zip(together, alone, strict=True):
+        assert sum(triple) == pytest.approx(1, abs=1e-6)
+        assert triple == pytest.approx(single, abs=1e-3)
+
+
+def test_no_text_no_answer(model):
+    assert model.classify([]) == []
+
+
+def test_each_variant_declares_itself(body, model):
+    small, pruned = load_sentiment("sentiment-small", body), load_sentiment("sentiment-pruned", body)
+    assert len({one.info.digest for one in (model, small, pruned)}) == 3
+    assert [one.info.id for one in (model, small, pruned)] == [
+        "sentiment",
+        "sentiment-small",
+        "sentiment-pruned",
+    ]
+    assert all(one.info.kind == "classify" for one in (model, small, pruned))
+
+
+def test_another_body_is_refused(body, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"not these weights")
+    with pytest.raises(BodyMismatch, match="prepare the body again"):
+        load_sentiment("sentiment", tmp_path)
+
+
+def test_a_missing_body_names_the_next_step(tmp_path):
+    with pytest.raises(WeightsMissing, match="models prepare"):
+        load_sentiment("sentiment", tmp_path)
