@@ -70,7 +70,7 @@ class TokenEvidence:
     """Per-position evidence of one prefill; all sequences have the length of the scored ``token_ids``.
 
     ``expected`` is the seeded choice of this engine, ``margin`` the perturbed score of the expected token minus
-    that of the given one (0 where equal, never negative; ``inf`` where the given token has probability 0),
+    that of the given one (0 where equal, never negative; 1e9 where the given token has probability 0),
     ``logprob`` the raw log-probability of the given token and ``entropy`` (nats) of the sampling distribution.
     """
 
@@ -116,7 +116,9 @@ class TextModel(Protocol):
     """A causal language model with a chat template."""
 
     @property
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """What is declared of the model."""
+        ...
 
     def generate(
         self,
@@ -135,7 +137,9 @@ class ImageModel(Protocol):
     """A text-to-image pipeline."""
 
     @property
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """What is declared of the model."""
+        ...
 
     def generate(self, requests: Sequence[ImageRequest]) -> list[bytes]:
         """Return one PNG for each request; a batch must give the pictures that single calls give (see gate)."""
@@ -146,15 +150,23 @@ class Classifier(Protocol):
     """Texts to class probabilities; ``info.extra["labels"]`` gives the order."""
 
     @property
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """What is declared of the model."""
+        ...
 
-    def classify(self, texts: Sequence[str]) -> list[tuple[float, ...]]: ...
+    def classify(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """Probabilities that sum to 1, in the order of the labels."""
+        ...
 
 
 class Embedder(Protocol):
     """Texts to unit vectors; ``info.extra["dimensions"]`` gives the length."""
 
     @property
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """What is declared of the model."""
+        ...
 
-    def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]: ...
+    def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """Vectors of length 1."""
+        ...

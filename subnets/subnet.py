@@ -29,10 +29,16 @@ class SubnetSettings(BaseModel):
 
     deadline: float = Field(default=20.0, gt=0, description="seconds a miner has for one answer")
     tasks_per_miner: int = Field(default=1, ge=1, description="tasks sent to each miner at the same instant")
-    audit_rate: float = Field(default=1.0, gt=0, le=1, description="share of answers verified, drawn after they came")
+    audit_rate: float = Field(
+        default=1.0, gt=0, le=1, description="share of answers verified, drawn after they came"
+    )
     penalty_rounds: int = Field(default=20, ge=0, description="rounds a caught miner earns nothing")
-    alpha: float = Field(default=0.2, gt=0, le=1, description="weight of the newest round in the moving average")
-    power: float = Field(default=1.0, gt=0, description="exponent applied to averages before weights are normalised")
+    alpha: float = Field(
+        default=0.2, gt=0, le=1, description="weight of the newest round in the moving average"
+    )
+    power: float = Field(
+        default=1.0, gt=0, description="exponent applied to averages before weights are normalised"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,9 @@ def bound_seed(challenge: bytes, miner: str, caller: str) -> bytes:
 
     A relayed challenge is answered under other hotkeys and is therefore worthless (cheats, rule 2).
     """
-    return hashlib.sha256(b"ranvier-bound-seed/1\0" + challenge + miner.encode() + b"\0" + caller.encode()).digest()
+    return hashlib.sha256(
+        b"ranvier-bound-seed/1\0" + challenge + miner.encode() + b"\0" + caller.encode()
+    ).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +133,13 @@ class Verdict:
 class Memory(Protocol):
     """A subnet's own state in the validator's database, keyed by hotkey; values are JSON."""
 
-    def get(self, hotkey: str, key: str) -> Any: ...
+    def get(self, hotkey: str, key: str) -> Any:
+        """The stored value; None if there is none."""
+        ...
 
-    def put(self, hotkey: str, key: str, value: Any) -> None: ...
+    def put(self, hotkey: str, key: str, value: Any) -> None:
+        """Store a JSON value; durable with the round."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,7 @@ class Miner(ABC, Generic[S]):
         self.context = context
 
     @abstractmethod
-    async def answer(self, request: S, caller: Caller) -> Synapse.Reply:
+    async def answer(self, request: S, caller: Caller) -> BaseModel:
         """Answer one admitted request; ``caller`` is the verified sender."""
 
 

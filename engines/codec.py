@@ -1,0 +1,182 @@
+"""JSON forms of the values in `ranvier.engines.models`; bytes travel as base64."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from ranvier.engines.models import (
+    Generation,
+    ImageRequest,
+    Message,
+    ModelInfo,
+    Sampling,
+    ScoreRequest,
+    TextRequest,
+    TokenEvidence,
+)
+
+
+def _decode(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return base64.b64decode(value, validate=True)
+
+
+Base64 = Annotated[
+    bytes, PlainValidator(_decode), PlainSerializer(lambda raw: base64.b64encode(raw).decode())
+]
+Seed = Base64
+
+
+class Wire(BaseModel):
+    """Base of the engine's own messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WireSampling(Wire):
+    """`Sampling`."""
+
+    max_tokens: int = Field(default=64, ge=1, le=8192)
+    temperature: float = Field(default=1.0, ge=0, le=100)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    stop: tuple[str, ...] = Field(default=(), max_length=16)
+    seed: Seed | None = None
+
+    def value(self) -> Sampling:
+        """As the models take it."""
+        return Sampling(self.max_tokens, self.temperature, self.top_p, self.stop, self.seed)
+
+
+class WireText(Wire):
+    """`TextRequest`, and with ``token_ids`` `ScoreRequest`."""
+
+    messages: tuple[Message, ...] = Field(min_length=1, max_length=64)
+    sampling: WireSampling = WireSampling()
+
+    def value(self) -> TextRequest:
+        """As the models take it."""
+        return TextRequest(self.messages, self.sampling.value())
+
+    @classmethod
+    def of(cls, request: TextRequest) -> WireText:
+        """From what a caller gave."""
+        return cls(messages=request.messages, sampling=_sampling(request.sampling))
+
+
+class WireScore(WireText):
+    """`ScoreRequest`."""
+
+    token_ids: tuple[int, ...] = Field(max_length=8192)
+
+    def value(self) -> ScoreRequest:  # type: ignore[override]  # a scored request is its own kind of value
+        """As the models take it."""
+        return ScoreRequest(self.messages, self.sampling.value(), self.token_ids)
+
+    @classmethod
+    def of_score(cls, request: ScoreRequest) -> WireScore:
+        """From what a caller gave."""
+        return cls(
+            messages=request.messages, sampling=_sampling(request.sampling), token_ids=request.token_ids
+        )
+
+
+class WireImage(Wire):
+    """`ImageRequest`."""
+
+    prompt: str = Field(min_length=1, max_length=2000)
+    seed: Seed
+    steps: int = Field(ge=1, le=200)
+    guidance: float = Field(ge=0, le=50)
+    width: int = Field(ge=8, le=4096)
+    height: int = Field(ge=8, le=4096)
+
+    def value(self) -> ImageRequest:
+        """As the models take it."""
+        return ImageRequest(self.prompt, self.seed, self.steps, self.guidance, self.width, self.height)
+
+    @classmethod
+    def of(cls, request: ImageRequest) -> WireImage:
+        """From what a caller gave."""
+        return cls(
+            prompt=request.prompt,
+            seed=request.seed,
+            steps=request.steps,
+            guidance=request.guidance,
+            width=request.width,
+            height=request.height,
+        )
+
+
+class Named(Wire):
+    """A request to one of several served models; None is the first of the kind."""
+
+    model: str | None = None
+
+
+class GenerateBody(Named):
+    """One text request; ``stream`` asks for lines of pieces before the generation."""
+
+    request: WireText
+    stream: bool = False
+
+
+class ScoreBody(Named):
+    """A batch to score."""
+
+    requests: tuple[WireScore, ...] = Field(max_length=256)
+
+
+class ImagesBody(Named):
+    """A batch of pictures."""
+
+    requests: tuple[WireImage, ...] = Field(max_length=64)
+
+
+class TextsBody(Named):
+    """Texts to classify or embed."""
+
+    texts: tuple[str, ...] = Field(max_length=1024)
+
+
+class InfoReply(Wire):
+    """What is served."""
+
+    models: tuple[ModelInfo, ...]
+
+
+class GenerateReply(Wire):
+    """A generation."""
+
+    generation: Generation
+
+
+class ScoreReply(Wire):
+    """Evidence, in the order of the requests."""
+
+    evidence: tuple[TokenEvidence, ...]
+
+
+class ImagesReply(Wire):
+    """PNG files, in the order of the requests."""
+
+    images: tuple[Base64, ...]
+
+
+class RowsReply(Wire):
+    """Probabilities or vectors, in the order of the texts."""
+
+    rows: tuple[tuple[float, ...], ...]
+
+
+def _sampling(sampling: Sampling) -> WireSampling:
+    return WireSampling(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        stop=sampling.stop,
+        seed=sampling.seed,
+    )

@@ -1,0 +1,78 @@
+"""Errors of serving and preparing models.
+
+EngineError
+    EngineUnreachable   nobody listens at the endpoint
+    EngineTimeout       no answer before the deadline
+    EngineRefused       the engine turned a request away, or failed at it
+    EngineUnfit         the engine lacks what is asked of it
+    ModelError          a model cannot be found, fetched, checked or loaded
+        ModelNotFound
+        MissingExtra
+        PrepareFailed
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of everything that `ranvier.engines` raises."""
+
+
+class EngineUnreachable(EngineError):
+    """No connection, or it broke."""
+
+    def __init__(self, endpoint: str, cause: str) -> None:
+        self.endpoint, self.cause = endpoint, cause
+        super().__init__(f"no engine answers at {endpoint}: {cause}. Start one with `ranvier engine`")
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer in time."""
+
+    def __init__(self, endpoint: str, seconds: float) -> None:
+        self.endpoint, self.seconds = endpoint, seconds
+        super().__init__(f"the engine at {endpoint} did not answer within {seconds:g} s")
+
+
+class EngineRefused(EngineError):
+    """The engine refused; ``retry_after`` (seconds) says that it may do so only for now."""
+
+    def __init__(self, endpoint: str, status: int, reason: str, retry_after: float | None = None) -> None:
+        self.endpoint, self.status, self.reason, self.retry_after = endpoint, status, reason, retry_after
+        super().__init__(f"the engine at {endpoint} refused ({status}): {reason}")
+
+
+class EngineUnfit(EngineError):
+    """The engine serves no model of the kind, or none with the features, that a subnet needs."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        self.endpoint, self.reason = endpoint, reason
+        super().__init__(f"the engine at {endpoint} is unfit: {reason}")
+
+
+class ModelError(EngineError):
+    """A model cannot be had; the message says why and what to do."""
+
+
+class ModelNotFound(ModelError):
+    """A model that is not prepared, no path, or unknown."""
+
+    def __init__(self, name: str, why: str, next_step: str) -> None:
+        self.name, self.why, self.next_step = name, why, next_step
+        super().__init__(f"model {name!r}: {why}. {next_step}")
+
+
+class MissingExtra(ModelError):
+    """Packages of an optional extra are not installed."""
+
+    def __init__(self, extra: str, module: str) -> None:
+        self.extra, self.module = extra, module
+        super().__init__(f"{module} is not installed. Install the extra: pip install 'ranvier[{extra}]'")
+
+
+class PrepareFailed(ModelError):
+    """A model could not be fetched, checked or converted."""
+
+    def __init__(self, name: str, cause: str, next_step: str) -> None:
+        self.name, self.cause, self.next_step = name, cause, next_step
+        super().__init__(f"cannot prepare {name}: {cause}. {next_step}")

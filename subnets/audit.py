@@ -1,0 +1,50 @@
+"""Which answers are verified: drawn after they came, from the secret; more for the suspect, fewer for the proven."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ranvier.protocol import Synapse
+from ranvier.subnets.subnet import Answer, Round
+
+S = TypeVar("S", bound=Synapse)
+
+PROBATION: Final = 8
+"""Verified answers before a hotkey's rate may fall below 1."""
+FLOOR: Final = 0.5
+"""A long good record lowers the rate to this share of the subnet's, never to zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a hotkey: verified answers in a row since the last failure, and whether it was ever caught."""
+
+    passed: int = 0
+    caught: bool = False
+
+
+def audit_rate(base: float, record: Record) -> float:
+    """The chance that an answer is verified: 1 for new and for caught hotkeys, then falling from ``base``."""
+    if record.caught or record.passed < PROBATION:
+        return 1.0
+    return base * max(FLOOR, PROBATION / record.passed)
+
+
+def draw_audits(
+    round: Round, answers: Sequence[Answer[S]], base: float, records: dict[str, Record]
+) -> list[Answer[S]]:
+    """The answers to be verified. Call it when all answers are in: the draw depends on what they are.
+
+    The key mixes the epoch's secret with the size and time of each answer's arrival position, so that neither
+    miner nor validator knows it before the round ends.
+    """
+    chosen = []
+    arrival = sum(answer.outcome.size for answer in answers)
+    for number, answer in enumerate(answers):
+        hotkey = answer.task.peer.hotkey
+        draw = round.random(hotkey, number, purpose=f"audit|{arrival}").random()
+        if draw < audit_rate(base, records.get(hotkey, Record())):
+            chosen.append(answer)
+    return chosen

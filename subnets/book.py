@@ -1,0 +1,107 @@
+"""The score book: a moving average for each hotkey, under the rules that bind every subnet. Pure; storage is elsewhere.
+
+- Asked and not verified is zero: refused, timed out, unreachable, invalid, unreadable.
+- A hotkey starts at zero. One that was not asked keeps its average.
+- Answered and not drawn for an audit changes nothing: only audited credit is paid.
+- A validator's own failure is no score.
+- Caught is zero at once and for ``penalty_rounds`` more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ranvier.protocol import Answered, Outcome
+from ranvier.subnets.audit import Record
+from ranvier.subnets.subnet import SubnetSettings, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One hotkey's line. ``average`` is in [0, 1]; ``penalty`` counts rounds that still earn nothing."""
+
+    average: float = 0.0
+    rounds: int = 0
+    passed: int = 0
+    caught: int = 0
+    penalty: int = 0
+
+    @property
+    def record(self) -> Record:
+        """What the audit draw needs."""
+        return Record(self.passed, self.caught > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one task: its outcome, and the verdict where it was audited."""
+
+    hotkey: str
+    outcome: Outcome[object]
+    verdict: Verdict | None = None
+
+    @property
+    def value(self) -> float | None:
+        """What the task counts for; None where it does not count."""
+        if not isinstance(self.outcome, Answered):
+            return 0.0
+        return None if self.verdict is None else self.verdict.value
+
+    @property
+    def caught(self) -> bool:
+        """Whether it proves cheating."""
+        return self.verdict is not None and self.verdict.caught
+
+
+class ScoreBook:
+    """The entries of one validator on one subnet, by hotkey."""
+
+    def __init__(self, settings: SubnetSettings, entries: Mapping[str, Entry] | None = None) -> None:
+        self._settings = settings
+        self._entries = dict(entries or {})
+
+    def __getitem__(self, hotkey: str) -> Entry:
+        return self._entries.get(hotkey, Entry())
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """All lines."""
+        return dict(self._entries)
+
+    @property
+    def averages(self) -> dict[str, float]:
+        """What `Subnet.weights` is given: averages of those that are not under penalty."""
+        return {key: entry.average for key, entry in self._entries.items() if not entry.penalty}
+
+    def record(self, results: Sequence[Result]) -> dict[str, Entry]:
+        """Take in one round; the changed lines are returned for storage."""
+        by_hotkey: dict[str, list[Result]] = {}
+        for result in results:
+            by_hotkey.setdefault(result.hotkey, []).append(result)
+        changed = {hotkey: self._after(self[hotkey], group) for hotkey, group in by_hotkey.items()}
+        self._entries.update(changed)
+        return changed
+
+    def forget(self, hotkey: str) -> None:
+        """Drop a hotkey that left the subnet: whoever comes in its place inherits nothing."""
+        self._entries.pop(hotkey, None)
+
+    def _after(self, entry: Entry, results: Sequence[Result]) -> Entry:
+        if any(result.caught for result in results):
+            return replace(
+                entry,
+                average=0.0,
+                rounds=entry.rounds + 1,
+                passed=0,
+                caught=entry.caught + 1,
+                penalty=self._settings.penalty_rounds,
+            )
+        counted = [result.value for result in results if result.value is not None]
+        entry = replace(entry, rounds=entry.rounds + 1, penalty=max(0, entry.penalty - 1))
+        if not counted:
+            return entry
+        value = 0.0 if entry.penalty else sum(counted) / len(counted)
+        alpha = self._settings.alpha
+        passed = entry.passed + sum(value > 0 for value in counted) if all(counted) else 0
+        return replace(entry, average=alpha * value + (1 - alpha) * entry.average, passed=passed)
