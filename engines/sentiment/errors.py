@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ranvier.engines.errors import ModelError
 
-class SentimentModelError(Exception):
+
+class SentimentModelError(ModelError):
     """Base of this package's errors."""
 
 

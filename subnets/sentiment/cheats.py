@@ -101,7 +101,9 @@ class RelayCheat(Miner[Sentiment]):
         dendrite, deadline = self.context.dendrite, self.context.settings.deadline / 4
         if dendrite is not None:
             for peer in self._others(caller):
-                outcome: Outcome[Sentiment.Reply] = await dendrite.ask(peer.target, request, deadline=deadline)
+                outcome: Outcome[Sentiment.Reply] = await dendrite.ask(
+                    peer.target, request, deadline=deadline
+                )
                 if isinstance(outcome, Answered):
                     return Sentiment.Reply(opinions=outcome.reply.opinions)
         return Sentiment.Reply(opinions=(CLIMATE,) * len(request.passages))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ranvier.subnets.errors import SubnetError
 
-class SentimentError(Exception):
+
+class SentimentError(SubnetError):
     """Base of this package's errors."""
 
 

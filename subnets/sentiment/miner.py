@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ranvier.engines.client import EngineClient
-
 from ranvier.protocol import Caller
 from ranvier.subnets.sentiment.errors import NoEngine
 from ranvier.subnets.sentiment.question import question
@@ -29,5 +26,6 @@ class SentimentMiner(Miner[Sentiment]):
     async def answer(self, request: Sentiment, caller: Caller) -> Sentiment.Reply:
         """Classify all passages in one call. Raises `EngineError` when the engine does not answer."""
         texts = [self.worded(passage) for passage in request.passages]
-        found: list[tuple[Any, ...]] = await self._engine.classify(texts, model=self.context.model)
+        deadline = self.context.settings.deadline
+        found = await self._engine.classify(texts, model=self.context.model, deadline=deadline)
         return Sentiment.Reply(opinions=tuple(Opinion.of(probabilities) for probabilities in found))
