@@ -39,7 +39,8 @@ def prune_head(
 
     Lowest emission (rao), then oldest registration, then lowest uid. Uids in `immortal` (the owner's) never.
     While more than `keep_open` neurons are past immunity one of them goes, otherwise the worst immune one, so
-    that some places always stay contestable.
+    that some places always stay contestable; without any immune one it is a settled one after all. None only
+    where every neuron is immortal.
     """
     ranked = sorted(
         (paid, since, uid)
@@ -48,6 +49,5 @@ def prune_head(
     )
     settled = [uid for _, since, uid in ranked if block - since >= immunity]
     immune = [uid for _, since, uid in ranked if block - since < immunity]
-    if len(settled) > keep_open:
-        return settled[0]
-    return immune[0] if immune else None
+    first = settled + immune if len(settled) > keep_open else immune + settled
+    return first[0] if first else None
