@@ -1,0 +1,208 @@
+"""No rao is lost or made: random calls and blocks on both eras' rules, against books kept beside the chain."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from bittensor_core import encode_ss58
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ranvier.chain.birth import first_state
+from ranvier.chain.calls import AddStake, Call, Register, RemoveStake, Serve, SetWeights, Transfer
+from ranvier.chain.emission import RAO_SUPPLY, block_emission, divide_by_shares, split_owner
+from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
+from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.pool import Waiting
+from ranvier.chain.records import decode, encode, names, state_hash
+from ranvier.chain.runtime import next_block
+from ranvier.chain.steps import EpochRecord
+from ranvier.chain.store import Commit
+
+TAO = 10**9
+COLD = [str(encode_ss58(bytes([number]) * 32, 42)) for number in range(1, 5)]
+HOT = [str(encode_ss58(bytes([100 + number]) * 32, 42)) for number in range(8)]
+OWNER = COLD[3]
+SETTINGS = Hyperparameters(
+    tempo=3,
+    max_allowed_uids=4,
+    max_allowed_validators=2,
+    immunity_period=3,
+    weights_rate_limit=2,
+    serving_rate_limit=2,
+    adjustment_interval=4,
+    adjustment_alpha=0,
+    max_regs_per_block=2,
+    target_regs_per_interval=2,
+    burn=TAO,
+    min_burn=1000,
+    max_burn=5 * TAO,
+    burn_half_life=4,
+)
+colds, hots, netuids = st.sampled_from(COLD), st.sampled_from(HOT), st.integers(1, 2)
+amounts = st.one_of(st.integers(0, 1000), st.integers(0, 20 * TAO), st.just(2**64 - 1))
+weights = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 65535)), max_size=4)
+
+
+def genesis(era: Any, issued: int) -> Genesis:
+    """Two subnets, one with an owner, one hotkey on both; `issued` more rao lie with a coldkey that never moves."""
+    neurons = [GenesisNeuron(hotkey=HOT[i], coldkey=COLD[i % 2], stake=(i + 1) * TAO) for i in range(3)]
+    vault = {str(encode_ss58(bytes([77]) * 32, 42)): issued} if issued else {}
+    return Genesis(
+        era=era,
+        clock="manual",
+        stake_interval=2,
+        balances={**dict.fromkeys(COLD, 10 * TAO), **vault},
+        subnets=(
+            GenesisSubnet(name="a", hyperparameters=SETTINGS, neurons=tuple(neurons), owner=OWNER),
+            GenesisSubnet(name="b", hyperparameters=SETTINGS, neurons=(neurons[0],), emission_share=0.3),
+        ),
+    )
+
+
+class Ledgers(RuleBasedStateMachine):
+    """A chain, the records its store would hold, and an issuance counted from the outside."""
+
+    era: str
+
+    @initialize(issued=st.sampled_from([0, RAO_SUPPLY // 2, RAO_SUPPLY - 1000 * TAO]))
+    def start(self, issued: int) -> None:
+        self.genesis = genesis(self.era, issued)
+        self.state = first_state(self.genesis)
+        self.state.take_changed()
+        self.disk = encode(self.state, names(self.state))
+        self.issuance = self.genesis.issuance()
+        self.waiting: list[Waiting] = []
+        self.epochs: tuple[EpochRecord, ...] = ()
+        self.given = self.received = 0
+
+    def queue(self, signer: str, call: Call) -> None:
+        number = len(self.waiting)
+        until = self.state.head.number + 8
+        self.waiting.append(Waiting(f"0x{self.state.head.number:032x}{number:032x}", signer, until, call))
+
+    @rule(signer=colds, to=colds, amount=amounts)
+    def transfer(self, signer: str, to: str, amount: int) -> None:
+        self.queue(signer, Transfer(to, amount))
+
+    @rule(signer=colds, hotkey=hots, amount=amounts)
+    def stake(self, signer: str, hotkey: str, amount: int) -> None:
+        self.queue(signer, AddStake(hotkey, amount))
+
+    @rule(signer=colds, hotkey=hots, amount=amounts)
+    def unstake(self, signer: str, hotkey: str, amount: int) -> None:
+        self.queue(signer, RemoveStake(hotkey, amount))
+
+    @rule(signer=colds, netuid=netuids, hotkey=hots)
+    def register(self, signer: str, netuid: int, hotkey: str) -> None:
+        self.queue(signer, Register(netuid, hotkey))
+
+    @rule(signer=hots, netuid=netuids, row=weights)
+    def set_weights(self, signer: str, netuid: int, row: list[tuple[int, int]]) -> None:
+        self.queue(signer, SetWeights(netuid, tuple(u for u, _ in row), tuple(v for _, v in row)))
+
+    @rule(signer=hots, netuid=netuids)
+    def serve(self, signer: str, netuid: int) -> None:
+        self.queue(signer, Serve(netuid, "10.0.0.1", 8091))
+
+    @rule()
+    def block(self) -> None:
+        self.advance()
+
+    @precondition(lambda self: self.state.head.number > 0)
+    @rule(count=st.integers(2, 9))
+    def blocks(self, count: int) -> None:
+        for _ in range(count):
+            self.advance()
+
+    def advance(self) -> None:
+        calls, self.waiting = self.waiting, []
+        before = copy.deepcopy(self.state)
+        expected = self.issuance_after_step()
+        commit = next_block(self.state, self.genesis, 1.0, calls)
+        burned = sum(e.data["burn"] for e in commit.events if e.name == "NeuronRegistered")
+        self.issuance = expected - burned
+        self.epochs = commit.epochs
+        self.keep(commit)
+        refused = [outcome.error is not None for outcome in commit.outcomes]
+        if any(refused):
+            # What was refused left nothing behind: the same block without it ends in the same state.
+            kept = [call for call, failed in zip(calls, refused, strict=True) if not failed]
+            next_block(before, self.genesis, 1.0, kept)
+            assert state_hash(before) == state_hash(self.state)
+
+    def issuance_after_step(self) -> int:
+        """What this block's step must make: the owner's cut now, and what the last block's epochs granted."""
+        paid = [row.server_emission + row.validator_emission for record in self.epochs for row in record.rows]
+        made = block_emission(self.issuance)
+        shares = [subnet.share for subnet in self.state.subnets.values()]
+        first, _ = divide_by_shares(made, shares)
+        cut, _ = split_owner(first, SETTINGS.subnet_owner_cut)
+        self.given += made
+        self.received += sum(paid) + cut
+        return self.issuance + sum(paid) + cut
+
+    def keep(self, commit: Commit) -> None:
+        for name, value in commit.records.items():
+            if value is None:
+                self.disk.pop(name, None)
+            else:
+                self.disk[name] = value
+
+    @invariant()
+    def every_rao_is_held_by_somebody(self) -> None:
+        ledger = self.state.ledger
+        held = sum(ledger.balances.values()) + sum(sum(by.values()) for by in ledger.stakes.values())
+        assert held == ledger.issuance == self.issuance
+
+    @invariant()
+    def nobody_owes(self) -> None:
+        ledger = self.state.ledger
+        assert min(ledger.balances.values()) >= 0
+        assert all(amount >= 0 for by in ledger.stakes.values() for amount in by.values())
+
+    @invariant()
+    def no_more_is_paid_than_the_blocks_gave(self) -> None:
+        underway = sum(p.server + p.validator for s in self.state.subnets.values() for p in s.loaded)
+        pending = sum(subnet.pending for subnet in self.state.subnets.values())
+        assert self.received + underway + pending <= self.given
+
+    @invariant()
+    def the_stored_records_are_the_state(self) -> None:
+        assert state_hash(decode(self.disk, self.genesis.existential_deposit)) == state_hash(self.state)
+
+    @invariant()
+    def a_uid_has_one_hotkey_and_a_hotkey_one_uid(self) -> None:
+        for subnet in self.state.subnets.values():
+            assert {slot.hotkey: uid for uid, slot in enumerate(subnet.slots)} == subnet.uids
+            assert len(subnet.slots) <= SETTINGS.max_allowed_uids
+            for rows in (subnet.weights, subnet.bonds):
+                named = {uid for row in rows.values() for uid in row} | set(rows)
+                assert named <= set(range(len(subnet.slots)))
+
+
+@pytest.mark.parametrize("era", ["2024", "y2"])
+def test_random_calls_and_blocks_lose_no_rao(era: str) -> None:
+    machine = type(f"Ledgers{era}", (Ledgers,), {"era": era})
+    machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    machine.TestCase("runTest").runTest()
+
+
+@pytest.mark.parametrize("era", ["2024", "y2"])
+def test_the_same_calls_on_the_same_genesis_give_the_same_chain(era: str) -> None:
+    """And an epoch is reached and paid: the books above are not kept over empty blocks."""
+    hashes = []
+    for _ in range(2):
+        born = genesis(era, 0)
+        state = first_state(born)
+        call = SetWeights(1, (0, 1), (1, 2))
+        for number in range(12):
+            calls = [Waiting(f"0x{number:064x}", HOT[2], 100, call)] if number == 1 else []
+            next_block(state, born, float(number), calls)
+        hashes.append((state.head.hash, state_hash(state)))
+        assert state.ledger.issuance > born.issuance() + 5 * TAO
+        assert state.subnets[1].slots[1].incentive == 43_689
+    assert hashes[0] == hashes[1]
