@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
+
+from ranvier.chain.addresses import canonical
 
 _STRICT = ConfigDict(extra="forbid")
 _MOST_UIDS = 4096
 Netuid = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=2**64 - 1)]
-Address = Annotated[str, Field(strict=True, min_length=46, max_length=49)]
+Address = Annotated[str, Field(strict=True, max_length=49), AfterValidator(canonical)]
 U16 = Annotated[int, Field(strict=True, ge=0, le=65535)]
 U32 = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 U16Row = Annotated[tuple[U16, ...], Field(max_length=_MOST_UIDS)]
@@ -76,6 +78,7 @@ class Transfer:
 
 
 Call: TypeAlias = Register | Serve | SetWeights | AddStake | RemoveStake | Transfer
+CALL_NAMES = tuple(kind.__name__ for kind in (Register, Serve, SetWeights, AddStake, RemoveStake, Transfer))
 CALLS: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="call")])
 """Reads and writes any call as JSON."""
 

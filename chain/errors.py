@@ -76,3 +76,17 @@ class NotFound(ChainError):
 
 class WalletError(ChainError):
     """A wallet file is missing, unreadable, encrypted without a password, or not what it should be."""
+
+
+class Overdrawn(ChainError):
+    """The ledger was asked for more than there is: a fault of the chain's own rules, nothing was changed."""
+
+
+class PortOccupied(ChainError):
+    """The chain server cannot listen on an address."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host, self.port, self.reason = host, port, reason
+        super().__init__(
+            f"cannot listen on {host}:{port}: {reason}; choose another port or stop what uses it"
+        )

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from bittensor_core import decode_ss58, encode_ss58
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ranvier.chain.addresses import canonical
 from ranvier.chain.emission import RAO_SUPPLY
 from ranvier.chain.errors import BadGenesis
 from ranvier.chain.hyperparameters import Hyperparameters
@@ -16,21 +16,7 @@ from ranvier.chain.hyperparameters import Hyperparameters
 Rao = Annotated[int, Field(ge=0, le=RAO_SUPPLY)]
 
 
-def _canonical(ss58: str) -> str:
-    if not is_address(ss58):
-        raise ValueError(f"{ss58!r} is no ss58 address of format 42")
-    return ss58
-
-
-def is_address(ss58: str) -> bool:
-    """Whether `ss58` is the canonical address (format 42) of a 32-byte key."""
-    try:
-        return str(encode_ss58(decode_ss58(ss58), 42)) == ss58
-    except ValueError:
-        return False
-
-
-Address = Annotated[str, AfterValidator(_canonical)]
+Address = Annotated[str, AfterValidator(canonical)]
 
 
 class _Part(BaseModel):
@@ -40,7 +26,7 @@ class _Part(BaseModel):
 class GenesisNeuron(_Part):
     """A neuron that is there from block 0, in uid order; `stake` is rao its coldkey staked to the hotkey.
 
-    It counts as registered, and its weights as set, at block 0: outside every rate limit and immunity.
+    It counts as registered at block 0, has its permit from the start, and no rate limit on its first weights.
     """
 
     hotkey: Address

@@ -30,7 +30,9 @@ class Hyperparameters(BaseModel):
     serving_rate_limit: Blocks = Field(default=50, description="blocks between two servings of an axon")
     adjustment_interval: Blocks = Field(default=360, description="blocks between price adjustments (2024)")
     adjustment_alpha: U64 = Field(default=17893341751498265066, description="price inertia, of 2**64 (2024)")
-    target_regs_per_interval: U16 = Field(default=1, description="registrations at which the price stays")
+    target_regs_per_interval: int = Field(
+        default=1, ge=1, le=65535, description="registrations the price is made for"
+    )
     max_regs_per_block: U16 = Field(default=1, description="registrations one block may hold")
     registration_allowed: bool = Field(default=True, description="whether anybody may register")
     burn: U64 = Field(default=1_000_000_000, description="first price of a registration, rao")

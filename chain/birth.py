@@ -1,0 +1,55 @@
+"""The state of block 0."""
+
+from __future__ import annotations
+
+from ranvier.chain.genesis import Genesis, GenesisSubnet
+from ranvier.chain.ledger import Ledger
+from ranvier.chain.models import Block
+from ranvier.chain.schedule import first_step_head
+from ranvier.chain.state import ChainState, Slot, SubnetState
+
+_MILLION = 1_000_000
+
+
+def first_state(genesis: Genesis) -> ChainState:
+    """What a chain with this genesis starts from; the hash of block 0 is the genesis hash."""
+    ledger = Ledger(genesis.existential_deposit)
+    for ss58, amount in genesis.balances.items():
+        ledger.mint(ss58, amount)
+    state = ChainState(Block(0, genesis.hash(), genesis.started_at), ledger)
+    for netuid, born in enumerate(genesis.subnets, start=1):
+        state.subnets[netuid] = _subnet(netuid, born, genesis.era)
+        for neuron in born.neurons:
+            ledger.own(neuron.hotkey, neuron.coldkey)
+            if neuron.stake:
+                # A hotkey may work on several subnets: its stakes add up.
+                ledger.mint_stake(neuron.hotkey, neuron.stake)
+    for subnet in state.subnets.values():
+        _permit(subnet, [ledger.staked(slot.hotkey) for slot in subnet.slots], genesis.era)
+    return state
+
+
+def _subnet(netuid: int, born: GenesisSubnet, era: str) -> SubnetState:
+    settings = born.hyperparameters
+    subnet = SubnetState(
+        netuid=netuid,
+        name=born.name,
+        owner=born.owner,
+        share=round(born.emission_share * _MILLION),
+        created_at=0,
+        hyperparameters=settings,
+        burn=min(max(settings.burn, settings.min_burn), settings.max_burn),
+        counted_from=first_step_head(0, netuid, settings.tempo) if era == "y2" else 0,
+    )
+    for uid, neuron in enumerate(born.neurons):
+        subnet.put(uid, Slot(neuron.hotkey, registered_at=0, last_update=0))
+    subnet.touch("")
+    return subnet
+
+
+def _permit(subnet: SubnetState, stakes: list[int], era: str) -> None:
+    """The top of the stake holds permits from the start, as after an epoch; of equals the higher uid."""
+    by_stake = sorted(range(len(stakes)), key=lambda uid: stakes[uid], reverse=False)
+    losers = by_stake[: max(0, len(stakes) - subnet.hyperparameters.max_allowed_validators)]
+    for uid, slot in enumerate(subnet.slots):
+        slot.permit = uid not in losers and (era == "2024" or stakes[uid] > 0)

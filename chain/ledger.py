@@ -1,0 +1,102 @@
+"""Who holds how many rao. Every rao is a balance or a stake; issuance counts them all, always."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ranvier.chain.errors import Overdrawn
+
+
+@dataclass
+class Ledger:
+    """Balances by coldkey, stakes by (hotkey, coldkey), owners by hotkey; amounts are rao.
+
+    `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT").
+    `moved_at` is the block of a pair's last staking or unstaking. Methods that move rao raise `Overdrawn`
+    and change nothing where there is too little; checks with the chain's names come before them.
+    """
+
+    existential_deposit: int
+    issuance: int = 0
+    balances: dict[str, int] = field(default_factory=dict)
+    stakes: dict[str, dict[str, int]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    moved_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+
+    def balance(self, coldkey: str) -> int:
+        """Free rao of a coldkey."""
+        return self.balances.get(coldkey, 0)
+
+    def can_pay(self, coldkey: str, amount: int) -> bool:
+        """Whether the coldkey can give away `amount` and keep the existential deposit."""
+        return self.balance(coldkey) - amount >= self.existential_deposit
+
+    def staked(self, hotkey: str) -> int:
+        """All rao on a hotkey."""
+        return sum(self.stakes.get(hotkey, {}).values())
+
+    def stake_of(self, hotkey: str, coldkey: str) -> int:
+        """Rao that a coldkey has on a hotkey."""
+        return self.stakes.get(hotkey, {}).get(coldkey, 0)
+
+    def own(self, hotkey: str, coldkey: str) -> None:
+        """Record the owner of a hotkey seen for the first time."""
+        if self.owners.setdefault(hotkey, coldkey) == coldkey:
+            self.changed.add(f"owner/{hotkey}")
+
+    def mint(self, coldkey: str, amount: int) -> None:
+        """Make new rao into a balance."""
+        self._credit(coldkey, amount)
+        self.issuance += amount
+
+    def mint_stake(self, hotkey: str, amount: int) -> None:
+        """Make new rao into stake of the hotkey's owner on it."""
+        self._restake(hotkey, self.owners[hotkey], amount)
+        self.issuance += amount
+
+    def burn(self, coldkey: str, amount: int) -> None:
+        """Take rao out of a balance and out of existence."""
+        self._credit(coldkey, -amount)
+        self.issuance -= amount
+
+    def transfer(self, sender: str, receiver: str, amount: int) -> None:
+        """Move rao between balances."""
+        self._credit(sender, -amount)
+        self._credit(receiver, amount)
+
+    def stake(self, coldkey: str, hotkey: str, amount: int, block: int) -> None:
+        """Move rao from a balance to stake."""
+        self._credit(coldkey, -amount)
+        self._restake(hotkey, coldkey, amount)
+        self.moved_at[hotkey, coldkey] = block
+
+    def unstake(self, coldkey: str, hotkey: str, amount: int, block: int) -> None:
+        """Move rao from stake to a balance."""
+        self._restake(hotkey, coldkey, -amount)
+        self._credit(coldkey, amount)
+        self.moved_at[hotkey, coldkey] = block
+
+    def release(self, hotkey: str) -> None:
+        """Return all stake on a hotkey to those who put it there."""
+        for coldkey, amount in list(self.stakes.get(hotkey, {}).items()):
+            self._restake(hotkey, coldkey, -amount)
+            self._credit(coldkey, amount)
+
+    def total(self) -> int:
+        """The sum over all holders; equals `issuance`."""
+        return sum(self.balances.values()) + sum(sum(held.values()) for held in self.stakes.values())
+
+    def _credit(self, coldkey: str, amount: int) -> None:
+        left = self.balance(coldkey) + amount
+        if left < 0:
+            raise Overdrawn(f"{coldkey} holds {left - amount} rao, {-amount} were to be taken; report this")
+        self.balances[coldkey] = left
+        self.changed.add(f"balance/{coldkey}")
+
+    def _restake(self, hotkey: str, coldkey: str, amount: int) -> None:
+        left = self.stake_of(hotkey, coldkey) + amount
+        if left < 0:
+            raise Overdrawn(f"{coldkey} has {left - amount} rao on {hotkey}, not {-amount}; report this")
+        self.stakes.setdefault(hotkey, {})[coldkey] = left
+        self.changed.add(f"stake/{hotkey}/{coldkey}")

@@ -1,0 +1,217 @@
+"""The client of our own chain server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter
+
+from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo
+from ranvier.chain.calls import CALL_NAMES, Call
+from ranvier.chain.client import Keypair
+from ranvier.chain.errors import CallRefused, ChainTimeout, ChainUnreachable
+from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.models import Block, Earned, Epoch, Event, Metagraph, Receipt, SubnetInfo
+from ranvier.chain.signed import SignedCall, sign_call
+from ranvier.chain.transport import Transport
+
+_T = TypeVar("_T")
+log = logging.getLogger(__name__)
+_INFO = TypeAdapter(ChainInfo)
+_BLOCK = TypeAdapter(Block)
+_BLOCKS = TypeAdapter(tuple[Block, ...])
+_METAGRAPH = TypeAdapter(Metagraph)
+_HYPERPARAMETERS = TypeAdapter(Hyperparameters)
+_SUBNETS = TypeAdapter(tuple[SubnetInfo, ...])
+_MATRIX = TypeAdapter(dict[int, dict[int, int]])
+_EVENTS = TypeAdapter(tuple[Event, ...])
+_EPOCHS = TypeAdapter(tuple[Epoch, ...])
+_INTEGER = TypeAdapter(int)
+_TEXT = TypeAdapter(str)
+_CALL_STATE = TypeAdapter(CallState)
+_PAUSE: Final = 1.0
+
+
+class LocalChain:
+    """`ChainClient` for a chain server; `deadline` is the default for reads, in seconds.
+
+    Bound to one chain from the first reply on: an endpoint that turns into another chain raises `WrongChain`.
+    """
+
+    def __init__(self, endpoint: str, *, deadline: float = 10.0) -> None:
+        self._endpoint = endpoint
+        self._deadline = deadline
+        self._transport = Transport(endpoint)
+        self._info: ChainInfo | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where the chain is."""
+        return self._endpoint
+
+    async def __aenter__(self) -> LocalChain:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._transport.close()
+
+    async def info(self) -> ChainInfo:
+        """What chain this is; asked for once."""
+        if self._info is None:
+            self._info = await self._get(_INFO, "/v1/chain")
+        return self._info
+
+    async def block(self) -> Block:
+        """The newest committed block."""
+        return await self._get(_BLOCK, "/v1/block")
+
+    async def blocks(self, after: int | None = None) -> AsyncIterator[Block]:
+        """Every block after number `after`, none left out; None starts with the newest."""
+        if after is None:
+            after = (await self.block()).number - 1
+        while True:
+            for block in await self._blocks(max(after, 0)):
+                yield block
+                after = block.number
+
+    async def metagraph(self, netuid: int) -> Metagraph:
+        """All neurons of a subnet at the newest block."""
+        return await self._get(_METAGRAPH, f"/v1/subnets/{netuid}/metagraph")
+
+    async def hyperparameters(self, netuid: int) -> Hyperparameters:
+        """The settings of a subnet."""
+        return await self._get(_HYPERPARAMETERS, f"/v1/subnets/{netuid}/hyperparameters")
+
+    async def subnets(self) -> tuple[SubnetInfo, ...]:
+        """All subnets by netuid."""
+        return await self._get(_SUBNETS, "/v1/subnets")
+
+    async def weights(self, netuid: int) -> dict[int, dict[int, int]]:
+        """Weight rows as stored."""
+        return await self._get(_MATRIX, f"/v1/subnets/{netuid}/weights")
+
+    async def bonds(self, netuid: int) -> dict[int, dict[int, int]]:
+        """Bond rows as stored."""
+        return await self._get(_MATRIX, f"/v1/subnets/{netuid}/bonds")
+
+    async def balance(self, ss58: str) -> int:
+        """Free rao of a coldkey."""
+        return await self._get(_INTEGER, f"/v1/balances/{ss58}")
+
+    async def stake(self, hotkey: str) -> int:
+        """All rao staked to a hotkey."""
+        return await self._get(_INTEGER, f"/v1/stakes/{hotkey}")
+
+    async def issuance(self) -> int:
+        """All rao in existence."""
+        return await self._get(_INTEGER, "/v1/issuance")
+
+    async def state_hash(self) -> str:
+        """A hash over the whole state, equal for equal calls on an equal genesis."""
+        return await self._get(_TEXT, "/v1/state-hash")
+
+    async def events(self, since_block: int) -> tuple[Event, ...]:
+        """Events of blocks after `since_block`, oldest first."""
+        found: list[Event] = []
+        while piece := await self._get(_EVENTS, "/v1/events", since=str(since_block)):
+            found += piece
+            since_block = piece[-1].block
+        return tuple(found)
+
+    async def epochs(self, netuid: int, since_block: int) -> tuple[Epoch, ...]:
+        """Epochs of a subnet in blocks after `since_block`, oldest first."""
+        return await self._get(_EPOCHS, f"/v1/subnets/{netuid}/epochs", since=str(since_block))
+
+    async def emissions(self, netuid: int, since_block: int) -> dict[str, Earned]:
+        """Rao by hotkey over the epochs after `since_block`, server and validator part apart."""
+        earned: dict[str, Earned] = defaultdict(lambda: Earned(0, 0))
+        for epoch in await self.epochs(netuid, since_block):
+            for row in epoch.rows:
+                so_far = earned[row.hotkey]
+                earned[row.hotkey] = Earned(
+                    so_far.server + row.server_emission, so_far.validator + row.validator_emission
+                )
+        return dict(earned)
+
+    def supports(self, call_type: type[Call]) -> bool:
+        """Whether this chain can carry out calls of this type."""
+        names = self._info.calls if self._info is not None else CALL_NAMES
+        return call_type.__name__ in names
+
+    async def advance(self, blocks: int = 1) -> Block:
+        """Make blocks on a chain with a manual clock. Raises `CallRefused` (BadOrigin) on any other."""
+        body = Advance(blocks=blocks).model_dump_json().encode()
+        deadline = self._deadline + 0.1 * blocks
+        return await self._transport.ask(
+            _BLOCK, "/v1/admin/advance", deadline=deadline, body=body, again=False
+        )
+
+    async def submit(self, call: Call, signer: Keypair, *, deadline: float = 30.0) -> Receipt:
+        """Sign and send a call; returns once a durable block holds it."""
+        try:
+            async with asyncio.timeout(deadline):
+                signed = await self._sign(call, signer, deadline)
+                settled = await self._settle(signed)
+        except TimeoutError as error:
+            raise ChainTimeout(f"{call.call} at {self._endpoint}", deadline) from error
+        except CallRefused as refusal:
+            raise CallRefused(refusal.name, refusal.message, call.call) from refusal
+        if settled.error is not None:
+            raise CallRefused(settled.error, settled.message or "", call.call)
+        return Receipt(settled.block or 0, settled.call_hash)
+
+    async def send(self, call: Call, signer: Keypair, *, deadline: float = 30.0) -> str:
+        """Sign a call and leave it in the chain's pool; returns its hash. For manual clocks: then `advance`."""
+        signed = await self._sign(call, signer, deadline)
+        return (await self._post(signed)).call_hash
+
+    async def outcome(self, call_hash: str, *, wait: float = 0.0) -> CallState:
+        """What became of a call, waiting up to `wait` seconds for a block to settle it."""
+        wait = min(wait, LONGEST_WAIT)
+        return await self._get(_CALL_STATE, f"/v1/calls/{call_hash}", wait, wait=f"{wait:.3f}")
+
+    async def _sign(self, call: Call, signer: Keypair, deadline: float) -> SignedCall:
+        info, head = await self.info(), await self.block()
+        life = math.ceil(deadline / info.block_time) + 2 if info.clock == "wall" else info.longest_life
+        return sign_call(call, signer, info.genesis, head.number + min(life, info.longest_life))
+
+    async def _settle(self, signed: SignedCall) -> CallState:
+        """Send until a block has settled the call: a chain that restarts forgets what only waited."""
+        while True:
+            call_hash = (await self._post(signed)).call_hash
+            state = await self.outcome(call_hash, wait=LONGEST_WAIT)
+            while state.status == "waiting":
+                state = await self.outcome(call_hash, wait=LONGEST_WAIT)
+            if state.status == "settled":
+                return state
+
+    async def _post(self, signed: SignedCall) -> CallState:
+        body = signed.model_dump_json().encode()
+        return await self._transport.ask(_CALL_STATE, "/v1/calls", deadline=self._deadline, body=body)
+
+    async def _blocks(self, after: int) -> tuple[Block, ...]:
+        while True:
+            try:
+                wait = f"{LONGEST_WAIT:.0f}"
+                return await self._get(_BLOCKS, "/v1/blocks", LONGEST_WAIT, after=str(after), wait=wait)
+            except (ChainUnreachable, ChainTimeout) as error:
+                if self._transport.genesis is None:
+                    raise
+                log.warning("waiting for the chain: %s", error)
+                await asyncio.sleep(_PAUSE)
+
+    async def _get(self, kind: TypeAdapter[_T], path: str, held: float = 0.0, **query: str) -> _T:
+        deadline = self._deadline + held
+        return await self._transport.ask(kind, path, deadline=deadline, query=query)

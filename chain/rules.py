@@ -1,0 +1,145 @@
+"""What differs between eras of the chain outside Yuma: prices, pruning and when epochs run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Protocol
+
+from ranvier.chain.pricing import Demand, adjust_prices, decay_factor, decay_price, raise_price
+from ranvier.chain.pruning import PRUNED_SCORE, prune_2024, prune_head
+from ranvier.chain.schedule import epoch_due_2024, epochs_in_block_head
+from ranvier.chain.state import SubnetState
+
+_NO_WORK = 2**64 - 1
+_INTERVAL_CAP = 3
+
+
+class Rules(Protocol):
+    """One era."""
+
+    variant: str
+    """Name of the Yuma variant."""
+
+    def start_block(self, subnet: SubnetState, block: int) -> None:
+        """Adjust the subnet's price and its counters."""
+        ...
+
+    def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
+        """The subnets whose epoch runs in this block."""
+        ...
+
+    def refuse_registration(self, subnet: SubnetState) -> str | None:
+        """The chain's error name where too many have registered, else None."""
+        ...
+
+    def registered(self, subnet: SubnetState) -> None:
+        """Take note of a registration."""
+        ...
+
+    def evict(self, subnet: SubnetState, block: int) -> int | None:
+        """The uid that gives way on a full subnet."""
+        ...
+
+
+class Rules2024:
+    """The runtime of 2024: prices move once per interval, few registrations per block and interval."""
+
+    variant = "2024"
+
+    def start_block(self, subnet: SubnetState, block: int) -> None:
+        """Reset the block's counter; at the end of an interval adjust the price."""
+        if subnet.registered_now:
+            subnet.registered_now = 0
+            subnet.touch("")
+        settings = subnet.hyperparameters
+        if block - subnet.adjusted_at < settings.adjustment_interval:
+            return
+        demand = Demand(
+            burn=subnet.burn,
+            minimum_burn=settings.min_burn,
+            maximum_burn=settings.max_burn,
+            difficulty=_NO_WORK,
+            minimum_difficulty=_NO_WORK,
+            maximum_difficulty=_NO_WORK,
+            alpha=settings.adjustment_alpha,
+            target=settings.target_regs_per_interval,
+            by_burn=subnet.registered_interval,
+            by_work=0,
+        )
+        subnet.burn = adjust_prices(demand).burn
+        subnet.registered_interval, subnet.adjusted_at = 0, block
+        subnet.touch("")
+
+    def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
+        """Every subnet at (block + netuid + 1) mod (tempo + 1) == tempo."""
+        return [s for s in subnets if epoch_due_2024(block, s.netuid, s.hyperparameters.tempo)]
+
+    def refuse_registration(self, subnet: SubnetState) -> str | None:
+        """At most `max_regs_per_block`, and three times the target per interval."""
+        settings = subnet.hyperparameters
+        if subnet.registered_now >= settings.max_regs_per_block:
+            return "TooManyRegistrationsThisBlock"
+        if subnet.registered_interval >= _INTERVAL_CAP * settings.target_regs_per_interval:
+            return "TooManyRegistrationsThisInterval"
+        return None
+
+    def registered(self, subnet: SubnetState) -> None:
+        """Count it."""
+        subnet.registered_now += 1
+        subnet.registered_interval += 1
+
+    def evict(self, subnet: SubnetState, block: int) -> int | None:
+        """By pruning score; the one chosen cannot be chosen again before an epoch."""
+        scores = [slot.pruning for slot in subnet.slots]
+        since = [slot.registered_at for slot in subnet.slots]
+        uid = prune_2024(scores, since, block, subnet.hyperparameters.immunity_period)
+        subnet.slots[uid].pruning = PRUNED_SCORE
+        return uid
+
+
+class Rules2026:
+    """The runtime of 2026: the price jumps with each registration and decays with each block."""
+
+    variant = "y2"
+
+    def start_block(self, subnet: SubnetState, block: int) -> None:
+        """Let the price decay."""
+        settings = subnet.hyperparameters
+        factor = _factor(settings.burn_half_life)
+        price = decay_price(subnet.burn, settings.min_burn, settings.max_burn, factor)
+        if price != subnet.burn:
+            subnet.burn = price
+            subnet.touch("")
+
+    def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
+        """Those `tempo` blocks after their last, two in a block at most."""
+        known = {s.netuid: s for s in subnets}
+        due = ((s.netuid, s.counted_from, s.hyperparameters.tempo) for s in known.values())
+        return [known[netuid] for netuid in epochs_in_block_head(block, due)]
+
+    def refuse_registration(self, subnet: SubnetState) -> str | None:
+        """The price alone limits."""
+        return None
+
+    def registered(self, subnet: SubnetState) -> None:
+        """Raise the price."""
+        settings = subnet.hyperparameters
+        limits = settings.min_burn, settings.max_burn
+        subnet.burn = raise_price(subnet.burn, *limits, settings.burn_increase_percent)
+
+    def evict(self, subnet: SubnetState, block: int) -> int | None:
+        """By emission, then by age."""
+        paid = [slot.emission for slot in subnet.slots]
+        since = [slot.registered_at for slot in subnet.slots]
+        return prune_head(paid, since, block, subnet.hyperparameters.immunity_period)
+
+
+@lru_cache(maxsize=64)
+def _factor(half_life: int) -> int:
+    return decay_factor(half_life)
+
+
+def rules_of(era: str) -> Rules:
+    """The rules of a genesis' era."""
+    return Rules2024() if era == "2024" else Rules2026()

@@ -1,0 +1,55 @@
+"""From one block to the next: the block's step, then its calls. No clock, no disk, no network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from ranvier.chain.dispatch import Dispatcher
+from ranvier.chain.errors import CallRefused
+from ranvier.chain.genesis import Genesis
+from ranvier.chain.models import Block, Event
+from ranvier.chain.pool import Waiting
+from ranvier.chain.records import encode
+from ranvier.chain.rules import rules_of
+from ranvier.chain.state import ChainState
+from ranvier.chain.steps import step
+from ranvier.chain.store import Commit, Outcome
+
+
+def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Sequence[Waiting]) -> Commit:
+    """Advance `state` by one block that holds `calls`, in order; returns what to store.
+
+    A refused call leaves no trace but its outcome. A call whose last block has passed is refused as
+    AncientBirthBlock.
+    """
+    rules = rules_of(genesis.era)
+    number = state.head.number + 1
+    epochs = step(state, rules, number)
+    dispatcher = Dispatcher(state, rules, genesis.allow_loopback, genesis.stake_interval)
+    outcomes = tuple(_carry_out(dispatcher, waiting, number) for waiting in calls)
+    state.head = Block(number, _block_hash(state.head, number, timestamp, calls), timestamp)
+    ran = [("EpochRan", {"netuid": record.netuid}) for record in epochs]
+    events = tuple(
+        Event(number, index, name, data) for index, (name, data) in enumerate(ran + dispatcher.events)
+    )
+    records = encode(state, sorted(state.take_changed()))
+    return Commit(state.head, records, outcomes, events, tuple(epochs))
+
+
+def _carry_out(dispatcher: Dispatcher, waiting: Waiting, block: int) -> Outcome:
+    settled = Outcome(waiting.hash, block, waiting.valid_until)
+    try:
+        if waiting.valid_until < block:
+            raise CallRefused("AncientBirthBlock", f"valid until {waiting.valid_until}", waiting.call.call)
+        dispatcher.run(waiting.call, waiting.signer, block)
+    except CallRefused as refusal:
+        return Outcome(settled.call_hash, block, settled.valid_until, refusal.name, refusal.message)
+    return settled
+
+
+def _block_hash(parent: Block, number: int, timestamp: float, calls: Sequence[Waiting]) -> str:
+    digest = hashlib.sha256(f"ranvier-block/1\n{parent.hash}\n{number}\n{timestamp!r}\n".encode())
+    for waiting in calls:
+        digest.update(waiting.hash.encode())
+    return "0x" + digest.hexdigest()

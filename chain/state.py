@@ -1,0 +1,121 @@
+"""Everything the chain remembers between two blocks. Only the runtime changes it, on one thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.ledger import Ledger
+from ranvier.chain.models import AxonInfo, Block
+
+Row = dict[int, int]
+
+
+@dataclass(slots=True)
+class Slot:
+    """A uid's state; fields as in `models.Neuron`, `pruning` is the u16 score of the 2024 rules."""
+
+    hotkey: str
+    registered_at: int
+    last_update: int
+    active: bool = True
+    permit: bool = False
+    rank: int = 0
+    trust: int = 0
+    validator_trust: int = 0
+    consensus: int = 0
+    incentive: int = 0
+    dividends: int = 0
+    emission: int = 0
+    pruning: int = 0
+    axon: AxonInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Emission of an epoch on its way to a hotkey: paid in the next block. Rao."""
+
+    hotkey: str
+    server: int
+    validator: int
+
+
+@dataclass
+class SubnetState:
+    """One subnet. `share` is its relative part of emission in millionths, `pending` the rao for its next epoch.
+
+    `last_step` is the block of the last epoch (0: none yet), `counted_from` the block the 2026 schedule
+    counts its tempo from. `weights` and `bonds` are rows by uid, u16.
+    """
+
+    netuid: int
+    name: str
+    owner: str | None
+    share: int
+    created_at: int
+    hyperparameters: Hyperparameters
+    burn: int
+    counted_from: int
+    adjusted_at: int = 0
+    registered_now: int = 0
+    registered_interval: int = 0
+    pending: int = 0
+    last_step: int = 0
+    loaded: tuple[Payment, ...] = ()
+    slots: list[Slot] = field(default_factory=list)
+    weights: dict[int, Row] = field(default_factory=dict)
+    bonds: dict[int, Row] = field(default_factory=dict)
+    uids: dict[str, int] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+
+    def touch(self, *records: str) -> None:
+        """Mark records of this subnet ("", "slot/UID", "weights/UID", "bonds/UID") as changed."""
+        for record in records:
+            self.changed.add(f"subnet/{self.netuid}/{record}")
+
+    def touch_slots(self) -> None:
+        """Mark every slot as changed."""
+        self.touch(*(f"slot/{uid}" for uid in range(len(self.slots))))
+
+    def slot_of(self, hotkey: str) -> Slot | None:
+        """The slot of a registered hotkey."""
+        uid = self.uids.get(hotkey)
+        return None if uid is None else self.slots[uid]
+
+    def put(self, uid: int, slot: Slot) -> None:
+        """Give `uid` to a hotkey that inherits nothing: rows of and bonds to the former one are gone."""
+        if uid == len(self.slots):
+            self.slots.append(slot)
+        else:
+            del self.uids[self.slots[uid].hotkey]
+            self.slots[uid] = slot
+            for name, rows in (("weights", self.weights), ("bonds", self.bonds)):
+                touched = [row for row, entries in rows.items() if row == uid or uid in entries]
+                rows.pop(uid, None)
+                for row in touched:
+                    rows.get(row, {}).pop(uid, None)
+                    self.touch(f"{name}/{row}")
+        self.uids[slot.hotkey] = uid
+        self.touch("", f"slot/{uid}")
+
+
+@dataclass
+class ChainState:
+    """The chain at one block."""
+
+    head: Block
+    ledger: Ledger
+    subnets: dict[int, SubnetState] = field(default_factory=dict)
+
+    def take_changed(self) -> set[str]:
+        """Names of the records changed since the last call."""
+        changed = self.ledger.changed | {"head"}
+        self.ledger.changed = set()
+        for subnet in self.subnets.values():
+            changed |= subnet.changed
+            subnet.changed = set()
+        return changed
+
+    def registered_anywhere(self, hotkey: str) -> bool:
+        """Whether the hotkey has a uid on some subnet."""
+        return any(hotkey in subnet.uids for subnet in self.subnets.values())

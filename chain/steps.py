@@ -1,0 +1,130 @@
+"""What happens in every block before its calls, in the order of the 2024 runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
+from ranvier.chain.epoch_input import EpochInput, YumaParams
+from ranvier.chain.epoch_result import EpochResult
+from ranvier.chain.models import EpochRow
+from ranvier.chain.rules import Rules
+from ranvier.chain.sparse import SparseRows
+from ranvier.chain.state import ChainState, Payment, SubnetState
+from ranvier.chain.yuma import epoch
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch that ran, for the history."""
+
+    netuid: int
+    rows: tuple[EpochRow, ...]
+
+
+def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
+    """Prices; payment of the last block's epochs; new emission; epochs. Returns the epochs that ran.
+
+    Rao come into being when they are paid: the owner's cut at once to the owner's balance, the rest as stake
+    in the block after the epoch. What floors leave over is never made.
+    """
+    subnets = [state.subnets[netuid] for netuid in sorted(state.subnets)]
+    for subnet in subnets:
+        rules.start_block(subnet, block)
+    made = block_emission(state.ledger.issuance)
+    for subnet in subnets:
+        _pay(state, subnet)
+    shares = divide_by_shares(made, [subnet.share for subnet in subnets])
+    for subnet, amount in zip(subnets, shares, strict=True):
+        _accumulate(state, subnet, amount)
+    return [_run_epoch(state, rules, subnet, block) for subnet in rules.epochs(subnets, block)]
+
+
+def _pay(state: ChainState, subnet: SubnetState) -> None:
+    for payment in subnet.loaded:
+        if payment.server + payment.validator:
+            state.ledger.mint_stake(payment.hotkey, payment.server + payment.validator)
+    if subnet.loaded:
+        subnet.loaded = ()
+        subnet.touch("")
+
+
+def _accumulate(state: ChainState, subnet: SubnetState, amount: int) -> None:
+    if subnet.owner is not None:
+        cut, amount = split_owner(amount, subnet.hyperparameters.subnet_owner_cut)
+        if cut:
+            state.ledger.mint(subnet.owner, cut)
+    if amount:
+        subnet.pending += amount
+        subnet.touch("")
+
+
+def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int) -> EpochRecord:
+    emission, subnet.pending = subnet.pending, 0
+    rows: tuple[EpochRow, ...] = ()
+    if subnet.slots:
+        result = epoch(_snapshot(state, rules, subnet, block, emission))
+        _store(subnet, result)
+        rows = tuple(_rows(subnet, result))
+        subnet.loaded = tuple(Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
+    subnet.last_step = subnet.counted_from = block
+    subnet.touch("")
+    return EpochRecord(subnet.netuid, rows)
+
+
+def _snapshot(state: ChainState, rules: Rules, subnet: SubnetState, block: int, emission: int) -> EpochInput:
+    settings = subnet.hyperparameters
+    return EpochInput(
+        variant=rules.variant,
+        block=block,
+        last_update=[slot.last_update for slot in subnet.slots],
+        registered_at=[slot.registered_at for slot in subnet.slots],
+        stake=[state.ledger.staked(slot.hotkey) for slot in subnet.slots],
+        permits=[slot.permit for slot in subnet.slots],
+        weights=SparseRows.from_dict(subnet.weights),
+        bonds=SparseRows.from_dict(subnet.bonds),
+        emission=emission,
+        params=YumaParams(
+            kappa=settings.kappa,
+            activity_cutoff=settings.activity_cutoff,
+            max_allowed_validators=settings.max_allowed_validators,
+            bonds_moving_average=settings.bonds_moving_average,
+            bonds_penalty=settings.bonds_penalty,
+            tempo=settings.tempo,
+            owner_uid=_owner_uid(state, subnet),
+            stake_threshold=settings.weights_min_stake,
+        ),
+        last_step=subnet.last_step,
+    )
+
+
+def _owner_uid(state: ChainState, subnet: SubnetState) -> int | None:
+    owners = (state.ledger.owners[slot.hotkey] for slot in subnet.slots)
+    return next((uid for uid, owner in enumerate(owners) if owner == subnet.owner), None)
+
+
+def _store(subnet: SubnetState, result: EpochResult) -> None:
+    for uid, slot in enumerate(subnet.slots):
+        slot.active, slot.permit = result.active[uid], result.permits[uid]
+        slot.rank, slot.trust = result.rank[uid], result.trust[uid]
+        slot.validator_trust, slot.consensus = result.validator_trust[uid], result.consensus[uid]
+        slot.incentive, slot.dividends = result.incentive[uid], result.dividends[uid]
+        slot.emission, slot.pruning = result.emission[uid], result.pruning[uid]
+    former = subnet.bonds.keys()
+    bonds = result.bonds.to_dict()
+    subnet.touch(*(f"bonds/{uid}" for uid in former | bonds.keys()))
+    subnet.bonds = bonds
+    subnet.touch_slots()
+
+
+def _rows(subnet: SubnetState, result: EpochResult) -> Iterable[EpochRow]:
+    for uid, slot in enumerate(subnet.slots):
+        yield EpochRow(
+            uid=uid,
+            hotkey=slot.hotkey,
+            incentive=slot.incentive,
+            dividends=slot.dividends,
+            server_emission=result.server_emission[uid],
+            validator_emission=result.validator_emission[uid],
+        )

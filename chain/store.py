@@ -1,0 +1,238 @@
+"""The chain on disk: one SQLite file (WAL), one writer. A block is one transaction, durable when it returns."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ranvier.chain.errors import StateUnusable, WrongChain
+from ranvier.chain.models import Block, Epoch, EpochRow, Event
+from ranvier.chain.steps import EpochRecord
+
+SCHEMA_VERSION = 1
+FILE_NAME = "chain.sqlite"
+OUTCOMES_KEPT = 256
+"""Blocks after a call's last valid one during which its outcome can still be asked for."""
+_SCHEMA = """
+CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE block (number INTEGER PRIMARY KEY, hash TEXT NOT NULL, timestamp REAL NOT NULL);
+CREATE TABLE call (hash TEXT PRIMARY KEY, block INTEGER NOT NULL, valid_until INTEGER NOT NULL,
+    error TEXT, message TEXT) WITHOUT ROWID;
+CREATE INDEX call_life ON call (valid_until);
+CREATE TABLE event (block INTEGER, idx INTEGER, name TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (block, idx)) WITHOUT ROWID;
+CREATE TABLE epoch (netuid INTEGER, block INTEGER, uid INTEGER, hotkey TEXT NOT NULL, incentive INTEGER NOT NULL,
+    dividends INTEGER NOT NULL, server INTEGER NOT NULL, validator INTEGER NOT NULL,
+    PRIMARY KEY (netuid, block, uid)) WITHOUT ROWID;
+CREATE INDEX epoch_age ON epoch (block);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a call: its block, and the chain's error name and message where it was refused."""
+
+    call_hash: str
+    block: int
+    valid_until: int
+    error: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """All that one block adds. `records` holds changed state records, None for one that is no more."""
+
+    block: Block
+    records: Mapping[str, str | None]
+    outcomes: tuple[Outcome, ...] = ()
+    events: tuple[Event, ...] = ()
+    epochs: tuple[EpochRecord, ...] = ()
+
+
+@dataclass
+class Store:
+    """An open chain file. Raises `StateUnusable` for anything wrong with the file or the disk."""
+
+    folder: Path
+    _db: sqlite3.Connection = field(init=False, repr=False)
+    _lock: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._lock = _take_lock(self.folder)
+        try:
+            self._db = sqlite3.connect(self.folder / FILE_NAME, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # FULL: a block is on the disk, not only with the kernel, before anybody hears of it.
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._prepare()
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise self._unusable(error) from error
+        except StateUnusable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file and let another process open it."""
+        self._db.close()
+        os.close(self._lock)
+
+    def is_empty(self) -> bool:
+        """Whether no genesis was written yet."""
+        return self._meta("genesis") is None
+
+    def begin(self, genesis: str, genesis_hash: str, first: Commit) -> None:
+        """Write the genesis and block 0 at once."""
+        with self._transaction():
+            rows = (("genesis", genesis), ("genesis_hash", genesis_hash))
+            self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            self._write(first)
+
+    def genesis(self, expected_hash: str | None) -> str:
+        """The stored genesis' JSON. Raises `WrongChain` where its hash is not the expected one."""
+        found = self._meta("genesis_hash")
+        text = self._meta("genesis")
+        if found is None or text is None:
+            raise StateUnusable(f"{self.folder / FILE_NAME} holds no chain; start one with a genesis")
+        if expected_hash is not None and expected_hash != found:
+            raise WrongChain(str(self.folder / FILE_NAME), expected_hash, found)
+        return text
+
+    def records(self) -> dict[str, str]:
+        """All state records of the newest block."""
+        return dict(self._query("SELECT name, value FROM state"))
+
+    def commit(self, commit: Commit, *, forget_before: int) -> None:
+        """Write a block; history of blocks before `forget_before` and calls that cannot return go."""
+        with self._transaction():
+            self._write(commit)
+            self._db.execute("DELETE FROM call WHERE valid_until < ?", (commit.block.number - OUTCOMES_KEPT,))
+            for table, column in (("event", "block"), ("epoch", "block"), ("block", "number")):
+                self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", (forget_before,))  # noqa: S608
+
+    def outcome(self, call_hash: str) -> Outcome | None:
+        """What became of a call whose last valid block has not passed."""
+        found = self._query(
+            "SELECT hash, block, valid_until, error, message FROM call WHERE hash = ?", call_hash
+        )
+        return Outcome(*found[0]) if found else None
+
+    def blocks(self, after: int, limit: int) -> tuple[Block, ...]:
+        """Blocks after a number, oldest first."""
+        text = "SELECT number, hash, timestamp FROM block WHERE number > ? ORDER BY number LIMIT ?"
+        return tuple(Block(*row) for row in self._query(text, after, limit))
+
+    def events(self, since: int, limit: int) -> tuple[Event, ...]:
+        """Events of blocks after `since`, oldest first; a last block that `limit` cut is left out whole."""
+        text = "SELECT block, idx, name, data FROM event WHERE block > ? ORDER BY block, idx LIMIT ?"
+        rows = self._query(text, since, limit)
+        found = [Event(block, idx, name, json.loads(data)) for block, idx, name, data in rows]
+        if len(found) == limit and found[0].block != found[-1].block:
+            found = [event for event in found if event.block != found[-1].block]
+        return tuple(found)
+
+    def epochs(self, netuid: int, since: int) -> tuple[Epoch, ...]:
+        """Epochs of a subnet in blocks after `since`, oldest first."""
+        text = (
+            "SELECT block, uid, hotkey, incentive, dividends, server, validator FROM epoch"
+            " WHERE netuid = ? AND block > ? ORDER BY block, uid"
+        )
+        rows: dict[int, list[EpochRow]] = {}
+        for block, *row in self._query(text, netuid, since):
+            rows.setdefault(block, []).append(EpochRow(*row))
+        return tuple(Epoch(block, tuple(found)) for block, found in rows.items())
+
+    def _write(self, commit: Commit) -> None:
+        run = self._db.executemany
+        block = commit.block
+        self._db.execute("INSERT INTO block VALUES (?, ?, ?)", (block.number, block.hash, block.timestamp))
+        kept = [(name, value) for name, value in commit.records.items() if value is not None]
+        run("INSERT OR REPLACE INTO state VALUES (?, ?)", kept)
+        run(
+            "DELETE FROM state WHERE name = ?",
+            [(name,) for name, value in commit.records.items() if value is None],
+        )
+        outcomes = [(o.call_hash, o.block, o.valid_until, o.error, o.message) for o in commit.outcomes]
+        run("INSERT INTO call VALUES (?, ?, ?, ?, ?)", outcomes)
+        run(
+            "INSERT INTO event VALUES (?, ?, ?, ?)",
+            [(e.block, e.index, e.name, json.dumps(e.data)) for e in commit.events],
+        )
+        run("INSERT INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _epoch_rows(block.number, commit.epochs))
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StateUnusable(
+                f"{self.folder / FILE_NAME} has schema {version}, this program knows {SCHEMA_VERSION}; "
+                "use a newer program or another state folder"
+            )
+        if version == 0:
+            # executescript ends no transaction of ours: the version is written in the same one.
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+    def _meta(self, name: str) -> str | None:
+        found = self._query("SELECT value FROM meta WHERE name = ?", name)
+        return found[0][0] if found else None
+
+    def _query(self, text: str, *values: Any) -> list[Any]:
+        try:
+            return self._db.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> StateUnusable:
+        return StateUnusable(
+            f"the chain's state {self.folder / FILE_NAME} cannot be used ({error}); "
+            "restore it from a copy, make room on the disk, or start afresh with another state folder"
+        )
+
+
+def _epoch_rows(block: int, epochs: Iterable[EpochRecord]) -> list[tuple[Any, ...]]:
+    return [
+        (e.netuid, block, r.uid, r.hotkey, r.incentive, r.dividends, r.server_emission, r.validator_emission)
+        for e in epochs
+        for r in e.rows
+    ]
+
+
+def _take_lock(folder: Path) -> int:
+    """Hold the folder for this process; the lock ends with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "chain.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateUnusable(
+            f"cannot use {folder}: {error.strerror}; choose a folder you may write to"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StateUnusable(
+            f"{folder} is in use by another chain process; stop it or choose another folder"
+        ) from error
+    return handle

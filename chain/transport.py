@@ -1,0 +1,129 @@
+"""Requests to a chain server: a deadline on each, reconnecting, one chain only, typed errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+from pydantic import TypeAdapter, ValidationError
+
+from ranvier.chain.api import GENESIS_HEADER, Failure
+from ranvier.chain.errors import (
+    BadReply,
+    CallRefused,
+    ChainTimeout,
+    ChainUnreachable,
+    NotFound,
+    StateUnusable,
+    WrongChain,
+)
+
+T = TypeVar("T")
+_MOST_BYTES = 64 * 1024 * 1024
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+
+@dataclass
+class Transport:
+    """Talks to one endpoint. The first contact fails at once where nobody listens; after it, a lost
+    connection is made again until the request's deadline has passed.
+    """
+
+    endpoint: str
+    genesis: str | None = None
+    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+
+    async def ask(
+        self,
+        kind: TypeAdapter[T],
+        path: str,
+        *,
+        deadline: float,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        again: bool = True,
+    ) -> T:
+        """GET, or POST where there is a body, and read the reply as `kind`.
+
+        `again=False` sends only once. Raises `ChainUnreachable`, `ChainTimeout`, `WrongChain`, `BadReply`, and
+        what the server reports: `CallRefused`, `NotFound`, `StateUnusable`.
+        """
+        pause, reason = _FIRST_PAUSE, ""
+        try:
+            async with asyncio.timeout(deadline):
+                while True:
+                    try:
+                        return _read(kind, await self._send(path, query, body), self.endpoint)
+                    except (aiohttp.ClientError, OSError) as error:
+                        reason = str(error) or type(error).__name__
+                        if self.genesis is None or not again:
+                            raise ChainUnreachable(self.endpoint, reason) from error
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+        except TimeoutError as error:
+            if reason:
+                raise ChainUnreachable(self.endpoint, reason) from error
+            raise ChainTimeout(f"{path} at {self.endpoint}", deadline) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(self, path: str, query: Mapping[str, str] | None, body: bytes | None) -> bytes:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
+            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
+        method = "GET" if body is None else "POST"
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        target = self.endpoint + path
+        async with self._session.request(
+            method, target, params=query, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            data = await _bounded(response)
+            self._recognise(response)
+            if response.status >= 300:
+                _report(data, response.status, self.endpoint)
+            return data
+
+    def _recognise(self, response: aiohttp.ClientResponse) -> None:
+        found = response.headers.get(GENESIS_HEADER)
+        if found is None:
+            raise BadReply(f"{self.endpoint} answers, but is no chain server; check host and port")
+        if self.genesis is None:
+            self.genesis = found
+        if found != self.genesis:
+            raise WrongChain(self.endpoint, self.genesis, found)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    data = bytearray()
+    async for piece in response.content.iter_chunked(1 << 16):
+        data += piece
+        if len(data) > _MOST_BYTES:
+            raise BadReply(f"{response.url} sent more than {_MOST_BYTES} bytes; ask for less history")
+    return bytes(data)
+
+
+def _read(kind: TypeAdapter[T], data: bytes, endpoint: str) -> T:
+    try:
+        return kind.validate_json(data)
+    except ValidationError as error:
+        raise BadReply(
+            f"{endpoint} sent what this version cannot read ({error.error_count()} faults); use equal versions"
+        ) from error
+
+
+def _report(data: bytes, status: int, endpoint: str) -> Any:
+    failure = _read(TypeAdapter(Failure), data, endpoint)
+    if status == 409:
+        raise CallRefused(failure.name, failure.message, "call")
+    if status == 404:
+        raise NotFound(failure.message)
+    if status == 503:
+        raise StateUnusable(f"the chain at {endpoint} has stopped: {failure.message}")
+    raise BadReply(f"{endpoint} refused the request ({status} {failure.name}): {failure.message}")
