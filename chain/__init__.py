@@ -14,6 +14,7 @@ from ranvier.chain.errors import (
     ChainTimeout,
     ChainUnreachable,
     NotFound,
+    PortOccupied,
     StateUnusable,
     UnknownNetwork,
     WalletError,
@@ -34,6 +35,7 @@ from ranvier.chain.models import (
     Receipt,
     SubnetInfo,
 )
+from ranvier.chain.presets import local_genesis, local_hyperparameters
 from ranvier.chain.wallet import Wallet
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "Metagraph",
     "Neuron",
     "NotFound",
+    "PortOccupied",
     "Receipt",
     "Register",
     "RemoveStake",
@@ -75,4 +78,6 @@ __all__ = [
     "WalletError",
     "WrongChain",
     "connect",
+    "local_genesis",
+    "local_hyperparameters",
 ]
