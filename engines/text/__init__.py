@@ -1,0 +1,1 @@
+"""Text generation with seeded sampling that one prefill can verify."""

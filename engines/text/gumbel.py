@@ -1,0 +1,75 @@
+"""seeded-gumbel-v1: sampling that anybody with the seed can repeat. docs/seeded-gumbel-v1.md is the normative page."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+DOMAIN: Final = b"seeded-gumbel-v1\0"
+Floats = npt.NDArray[np.float64]
+
+
+def gumbel_noise(seed: bytes, position: int, vocabulary: int) -> Floats:
+    """Standard Gumbel noise for every token id, of shape (vocabulary,).
+
+    Philox 4x64-10 keyed by the first 16 bytes of SHA-256(domain, seed, position as 8 bytes little-endian), counter 0;
+    u = ((x >> 11) + 1/2) / 2**53; noise = -ln(-ln(u)). ``position`` counts generated tokens from 0.
+    """
+    digest = hashlib.sha256(DOMAIN + seed + position.to_bytes(8, "little")).digest()
+    key = np.frombuffer(digest[:16], dtype="<u8")
+    raw = np.random.Philox(key=key).random_raw(vocabulary)
+    uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return -np.log(-np.log(uniform))
+
+
+def tempered(logits: Floats, temperature: float, top_p: float) -> Floats:
+    """Log-probabilities after temperature, then top-p; what top-p removes is -inf. ``temperature`` is above 0.
+
+    The nucleus is the shortest prefix of the tokens, by falling probability and rising id, whose sum reaches ``top_p``.
+    """
+    scaled = logits / temperature
+    log_probability = scaled - _log_sum_exp(scaled)
+    if top_p >= 1:
+        return log_probability
+    order = np.argsort(-log_probability, kind="stable")
+    reached = np.cumsum(np.exp(log_probability[order]))
+    kept = int(np.searchsorted(reached, top_p)) + 1
+    log_probability[order[kept:]] = -np.inf
+    return log_probability
+
+
+def scores(logits: Floats, seed: bytes | None, position: int, temperature: float, top_p: float) -> Floats:
+    """What is maximised: tempered log-probability plus noise; at temperature 0 the logits themselves."""
+    if temperature == 0:
+        return logits
+    noise = unseeded_noise(len(logits)) if seed is None else gumbel_noise(seed, position, len(logits))
+    return tempered(logits, temperature, top_p) + noise
+
+
+def choose(perturbed: Floats) -> int:
+    """The token: the largest score, of equals the lowest id."""
+    return int(np.argmax(perturbed))
+
+
+def unseeded_noise(vocabulary: int) -> Floats:
+    """Gumbel noise from the operating system's entropy."""
+    return np.random.default_rng().gumbel(size=vocabulary)
+
+
+def log_softmax_at(logits: Floats, token: int) -> float:
+    """The natural log of the model's own probability (temperature 1) of ``token``."""
+    return float(logits[token] - _log_sum_exp(logits))
+
+
+def entropy(log_probability: Floats) -> float:
+    """Nats of a distribution given by logs; -inf entries count nothing."""
+    kept = log_probability[np.isfinite(log_probability)]
+    return float(-(np.exp(kept) * kept).sum())
+
+
+def _log_sum_exp(values: Floats) -> float:
+    top = float(values.max())
+    return top + float(np.log(np.exp(values - top).sum()))
