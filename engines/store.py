@@ -61,14 +61,18 @@ class Store:
         try:
             return Manifest.model_validate_json((self.path(name) / MANIFEST).read_bytes())
         except (OSError, ValidationError) as error:
-            raise ModelNotFound(name, "it is not prepared", f"Run `ranvier models prepare {name}`.") from error
+            raise ModelNotFound(
+                name, "it is not prepared", f"Run `ranvier models prepare {name}`."
+            ) from error
 
     def check(self, name: str) -> None:
         """Hash every file; raises `PrepareFailed` naming the first that differs."""
         for file, (_, expected) in self.manifest(name).files.items():
             if sha256(self.path(name) / file) != expected:
                 raise PrepareFailed(
-                    name, f"{file} was changed after it was prepared", f"Run `ranvier models prepare --force {name}`."
+                    name,
+                    f"{file} was changed after it was prepared",
+                    f"Run `ranvier models prepare --force {name}`.",
                 )
 
     def seal(self, name: str, folder: Path, source: str) -> None:

@@ -63,9 +63,7 @@ class CausalText:
         """What is declared of the model."""
         return self._info
 
-    def generate(
-        self, requests: Sequence[TextRequest], on_token: OnToken | None = None
-    ) -> list[Generation]:
+    def generate(self, requests: Sequence[TextRequest], on_token: OnToken | None = None) -> list[Generation]:
         """Continue a batch; rows leave it as they finish. Raises ValueError for a prompt that does not fit."""
         prompts = [self._network.encode(request.messages) for request in requests]
         rows = [
@@ -143,7 +141,9 @@ class CausalText:
             expected.append(best)
             margin.append(gap if np.isfinite(gap) else IMPOSSIBLE)
             logprob.append(log_softmax_at(row, token))
-            nats.append(entropy(tempered(row, sampling.temperature, sampling.top_p)) if sampling.temperature else 0.0)
+            nats.append(
+                entropy(tempered(row, sampling.temperature, sampling.top_p)) if sampling.temperature else 0.0
+            )
         return TokenEvidence(
             tuple(expected),
             tuple(margin),

@@ -46,7 +46,9 @@ class Network:
             )
         except (OSError, ValueError, KeyError) as error:
             raise ModelNotFound(
-                source, str(error).splitlines()[0][:200], "Name a folder with safetensors weights, or a hub id."
+                source,
+                str(error).splitlines()[0][:200],
+                "Name a folder with safetensors weights, or a hub id.",
             ) from error
         model.eval().to(device)
         return cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
@@ -150,7 +152,9 @@ class Network:
                 input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False
             ).last_hidden_state
             return [
-                _numpy(self._model.lm_head(row[-len(answer) - 1 : -1])) if answer else np.zeros((0, self.vocabulary))
+                _numpy(self._model.lm_head(row[-len(answer) - 1 : -1]))
+                if answer
+                else np.zeros((0, self.vocabulary))
                 for row, answer in zip(hidden, answers, strict=True)
             ]
 

@@ -1,0 +1,116 @@
+"""From a model spec such as ``text=smollm2`` to a loaded model."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ranvier.engines.errors import MissingExtra, ModelNotFound
+from ranvier.engines.sentiment.catalog import VARIANTS, load_sentiment
+from ranvier.engines.store import Store
+
+KINDS: Final = ("text", "image", "classify", "embed")
+PRUNED: Final = "-pruned"
+PRUNED_SHARE: Final = 13 / 15
+"""The share of layers that a ``-pruned`` text model keeps: 26 of 30."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to load: ``kind=name``, where the name is a prepared model, a folder or a hub id."""
+
+    kind: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Read ``kind=name``; raises `ModelNotFound`."""
+        kind, _, name = text.partition("=")
+        if kind not in KINDS or not name:
+            raise ModelNotFound(text, "a model is named kind=name", f"Kinds: {', '.join(KINDS)}.")
+        return cls(kind, name)
+
+
+class Loader:
+    """Loads models; networks of the same name are loaded once and shared."""
+
+    def __init__(self, *, device: str = "cpu", dtype: str | None = None, store: Store | None = None) -> None:
+        self._device, self._dtype = device, dtype
+        self._store = store or Store()
+        self._networks: dict[str, Any] = {}
+        for module in ("torch", "transformers"):
+            if importlib.util.find_spec(module) is None:
+                raise MissingExtra("models", module)
+
+    def load(self, specs: Sequence[Spec]) -> list[Any]:
+        """Every model, in order; raises `ModelError`."""
+        self._check_device()
+        load = {"text": self._text, "image": self._image, "classify": self._classify, "embed": self._embed}
+        return [load[spec.kind](spec.name) for spec in specs]
+
+    def _check_device(self) -> None:
+        import torch
+
+        if self._device.startswith("cuda") and not torch.cuda.is_available():
+            raise ModelNotFound(
+                self._device,
+                "torch sees no CUDA device",
+                "Use --device cpu, or install a CUDA build of torch.",
+            )
+
+    def _text(self, name: str) -> Any:
+        from ranvier.engines.text.model import CausalText
+
+        if name.endswith(PRUNED):
+            whole = self._network(name.removesuffix(PRUNED))
+            return CausalText(name, whole.pruned(round(whole.layers * PRUNED_SHARE)))
+        return CausalText(name, self._network(name))
+
+    def _network(self, name: str) -> Any:
+        from ranvier.engines.text.network import Network
+
+        if name not in self._networks:
+            source, digest = self._resolve(name)
+            self._networks[name] = Network.load(
+                source, dtype=self._dtype or "bfloat16", device=self._device, digest=digest
+            )
+        return self._networks[name]
+
+    def _resolve(self, name: str) -> tuple[str, str]:
+        """Where a model is loaded from, and its digest if the store knows it."""
+        if self._store.has(name):
+            return str(self._store.path(name)), self._store.manifest(name).digest
+        if Path(name).is_dir() or ("/" in name and not name.startswith((".", "/", "~"))):
+            return name, ""
+        raise ModelNotFound(
+            name,
+            "it is neither prepared, nor a folder, nor a hub id (owner/name)",
+            f"Run `ranvier models prepare {name}`, or name a folder that holds safetensors.",
+        )
+
+    def _body(self) -> Path:
+        self._store.manifest("minilm")
+        return self._store.path("minilm")
+
+    def _classify(self, name: str) -> Any:
+        if name not in VARIANTS:
+            raise ModelNotFound(name, "no such classifier ships", f"Known: {', '.join(VARIANTS)}.")
+        return load_sentiment(name, self._body(), device=self._device, dtype=self._dtype or "float32")
+
+    def _embed(self, name: str) -> Any:
+        from ranvier.engines.embed.model import SentenceEmbedder
+
+        source, digest = self._resolve(name)
+        return SentenceEmbedder(
+            name, source, digest=digest, device=self._device, dtype=self._dtype or "float32"
+        )
+
+    def _image(self, name: str) -> Any:
+        from ranvier.engines.image.model import load_image
+
+        return load_image(
+            name, text_encoder=self._body(), device=self._device, dtype=self._dtype or "float32"
+        )

@@ -1,0 +1,198 @@
+"""The engine server: OpenAI-shaped routes, and ours for seeds, token ids and scoring."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from ranvier.engines.codec import (
+    GenerateBody,
+    GenerateReply,
+    ImagesBody,
+    ImagesReply,
+    InfoReply,
+    RowsReply,
+    ScoreBody,
+    ScoreReply,
+    TextsBody,
+)
+from ranvier.engines.errors import EngineError
+from ranvier.engines.openai import OpenAiRoutes
+from ranvier.engines.problems import Problem, problems
+from ranvier.engines.served import Served
+
+B = TypeVar("B", bound=BaseModel)
+MAX_BODY: Final = 8 << 20
+_log = logging.getLogger(__name__)
+
+
+class EngineServer:
+    """Serves loaded models at ``unix:/path.sock`` (mode 0600) or ``host:port``."""
+
+    def __init__(self, models: Sequence[Any], *, max_batch: int = 16, max_queue: int = 128) -> None:
+        self._served = [Served(model, max_batch=max_batch, max_queue=max_queue) for model in models]
+        self._runner: web.AppRunner | None = None
+
+    def find(self, kind: str, name: str | None) -> Served:
+        """The served model; raises `Problem` (404)."""
+        for one in self._served:
+            if one.info.kind == kind and name in (None, one.info.id):
+                return one
+        listed = ", ".join(f"{one.info.kind}={one.info.id}" for one in self._served)
+        raise Problem(404, f"{kind}={name or 'any'} is not served here; served: {listed}")
+
+    def application(self) -> web.Application:
+        """The routes, for tests and for embedding."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[problems])
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/v1/ranvier/info", self._info)
+        app.router.add_post("/v1/ranvier/generate", self._generate)
+        for path, handler in (("score", self._score), ("images", self._images), ("classify", self._classify)):
+            app.router.add_post(f"/v1/ranvier/{path}", handler)
+        app.router.add_post("/v1/ranvier/embed", self._embed)
+        OpenAiRoutes(self.find, [one.info for one in self._served]).add_to(app)
+        return app
+
+    async def start(self, listen: str) -> str:
+        """Listen, and return the endpoint for clients. Raises OSError where the address is taken."""
+        runner = web.AppRunner(
+            self.application(), access_log=None, handler_cancellation=True, handle_signals=False
+        )
+        await runner.setup()
+        self._runner = runner
+        if listen.startswith("unix:"):
+            return await _start_unix(runner, Path(listen.removeprefix("unix:")))
+        host, _, port = listen.removeprefix("http://").rpartition(":")
+        await web.TCPSite(runner, host or "127.0.0.1", int(port)).start()
+        bound = runner.addresses[0]
+        return f"http://{bound[0]}:{bound[1]}"
+
+    async def stop(self) -> None:
+        """Close the socket, finish the running batches."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for one in self._served:
+            await one.worker.stop()
+
+    async def _health(self, request: web.Request) -> web.Response:
+        waiting = {one.info.id: one.worker.waiting for one in self._served}
+        return web.json_response({"status": "alive", "waiting": waiting})
+
+    async def _info(self, request: web.Request) -> web.Response:
+        return _reply(InfoReply(models=tuple(one.info for one in self._served)))
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        body = await _body(request, GenerateBody)
+        worker = self.find("text", body.model).worker
+        if not body.stream:
+            return _reply(GenerateReply(generation=await worker.do("generate", body.request.value())))
+        return await _stream(request, lambda on_piece: worker.do("generate", body.request.value(), on_piece))
+
+    async def _score(self, request: web.Request) -> web.Response:
+        body = await _body(request, ScoreBody)
+        items = [one.value() for one in body.requests]
+        return _reply(ScoreReply(evidence=await self.find("text", body.model).worker.do("score", items)))
+
+    async def _images(self, request: web.Request) -> web.Response:
+        body = await _body(request, ImagesBody)
+        items = [one.value() for one in body.requests]
+        return _reply(ImagesReply(images=await self.find("image", body.model).worker.do("image", items)))
+
+    async def _classify(self, request: web.Request) -> web.Response:
+        return await self._rows(request, "classify")
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        return await self._rows(request, "embed")
+
+    async def _rows(self, request: web.Request, kind: str) -> web.Response:
+        body = await _body(request, TextsBody)
+        return _reply(RowsReply(rows=await self.find(kind, body.model).worker.do(kind, list(body.texts))))
+
+
+async def serve(
+    models: Sequence[Any], listen: str, *, ready: Callable[[str], None] | None = None, max_batch: int = 16
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    server = EngineServer(models, max_batch=max_batch)
+    endpoint = await server.start(listen)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if ready is not None:
+        ready(endpoint)
+    await stop.wait()
+    await server.stop()
+
+
+async def _body(request: web.Request, model: type[B]) -> B:
+    try:
+        return model.model_validate_json(await request.read())
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in fault["loc"]) or "body"
+        raise Problem(400, f"{place}: {fault['msg']}") from error
+
+
+def _reply(body: BaseModel) -> web.Response:
+    return web.Response(body=body.model_dump_json().encode(), content_type="application/json")
+
+
+async def _stream(
+    request: web.Request, work: Callable[[Callable[[str], None]], Awaitable[Any]]
+) -> web.StreamResponse:
+    """Lines of JSON: pieces, then the generation, or an error as the last line."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    task = asyncio.ensure_future(work(pieces.put_nowait))
+    task.add_done_callback(lambda _: pieces.put_nowait(None))
+    try:
+        await response.prepare(request)
+        while (piece := await pieces.get()) is not None:
+            await response.write(json.dumps({"piece": piece}).encode() + b"\n")
+        try:
+            last = GenerateReply(generation=await task).model_dump_json()
+        except (EngineError, ValueError) as error:
+            last = json.dumps({"error": str(error)})
+        await response.write(last.encode() + b"\n")
+        await response.write_eof()
+    finally:
+        task.cancel()
+    return response
+
+
+async def _start_unix(runner: web.AppRunner, path: Path) -> str:
+    """A socket that only its owner may open, from the first moment."""
+    _clear(path)
+    mask = os.umask(0o177)
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    finally:
+        os.umask(mask)
+    return f"unix:{path}"
+
+
+def _clear(path: Path) -> None:
+    """Make the folder, remove the socket of an engine that is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_socket() and not _answers(path):
+        path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a socket file."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
