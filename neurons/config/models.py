@@ -1,0 +1,139 @@
+"""What can be set, with defaults. TOML has no null: an empty string, list or 0 stands for "not set" where said so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def home() -> Path:
+    """``$RANVIER_HOME``, else ``~/.ranvier``."""
+    return Path(os.environ.get("RANVIER_HOME") or "~/.ranvier").expanduser()
+
+
+class Settings(BaseModel):
+    """Base: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DoorSettings(Settings):
+    """Who may ask a miner."""
+
+    minimum_stake: float = Field(default=0.0, ge=0, description="TAO that a caller must hold as stake")
+    require_permit: bool = Field(default=True, description="only validators with a permit are answered")
+    allow: tuple[str, ...] = Field(default=(), description="hotkeys admitted whatever the chain says")
+    deny: tuple[str, ...] = Field(default=(), description="hotkeys refused whatever the chain says")
+
+
+class LogSettings(Settings):
+    """How a process speaks."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level shown"
+    )
+    format: Literal["text", "json"] = Field(default="text", description="text for people, json for machines")
+
+
+class MetricsSettings(Settings):
+    """/metrics (Prometheus) and /health."""
+
+    host: str = Field(default="127.0.0.1", description="interface; loopback keeps scores private")
+    port: Port = Field(default=0, description="port of /metrics and /health; 0 is off")
+
+
+class NodeSettings(Settings):
+    """What a miner and a validator share. One process may run several, each with its netuid and hotkey."""
+
+    subnet: str = Field(min_length=1, description="installed subnet's name, or package.module:Class")
+    netuid: int = Field(ge=0, le=65535, description="the subnet's number on the chain")
+    network: str = Field(
+        default="local", description="profile (local, test, finney, or one of [networks]) or address"
+    )
+    networks: dict[str, str] = Field(default={}, description="profiles of your own: name = address")
+    wallet: str = Field(default="default", description="wallet's name")
+    hotkey: str = Field(default="default", description="hotkey's name in the wallet; no other key is loaded")
+    wallets: str = Field(default="~/.bittensor/wallets", description="folder of all wallets")
+    engine: str = Field(default="", description='engine, "unix:/path" or "http://host:port"; "": none')
+    state: str = Field(
+        default="", description='folder of the state; "": nodes/ under $RANVIER_HOME or ~/.ranvier'
+    )
+    register_hotkey: bool = Field(
+        default=False, alias="register", description="register the hotkey if it is not; the coldkey pays"
+    )
+    refresh_blocks: int = Field(default=5, ge=1, description="blocks between two readings of the metagraph")
+    addresses: Literal["auto", "public", "private"] = Field(
+        default="auto",
+        description="whom to call: private allows loopback; auto does so if the chain is there",
+    )
+    settings: dict[str, Any] = Field(default={}, description="the subnet's own settings")
+    log: LogSettings = Field(default=LogSettings(), description="logging")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="metrics")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the state files."""
+        return Path(self.state).expanduser() if self.state else home() / "nodes"
+
+
+class MinerSettings(NodeSettings):
+    """A miner."""
+
+    miner: str = Field(default="", description='miner code, package.module:Class; "": the subnet\'s own')
+    model: str = Field(default="", description='which of the engine\'s models; "": the first fitting one')
+    host: str = Field(default="127.0.0.1", description="interface to listen on; 0.0.0.0 for all")
+    port: Port = Field(default=0, description="port to listen on; 0 takes a free one")
+    advertise: str = Field(default="", description='IP address published on the chain; "": the host')
+    advertise_port: Port = Field(default=0, description="port published on the chain; 0: the one listened on")
+    max_concurrent: int = Field(default=16, ge=1, description="requests answered at the same time")
+    max_queue: int = Field(default=256, ge=1, description="admitted requests that may wait")
+    drain: float = Field(default=5.0, ge=0, description="seconds for running requests after SIGTERM")
+    door: DoorSettings = Field(default=DoorSettings(), description="who may ask")
+
+
+class ValidatorSettings(NodeSettings):
+    """A validator."""
+
+    round_blocks: int = Field(default=25, ge=1, description="blocks between two rounds")
+    weights_after: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="share of an epoch after which weights are set, then retried to its end",
+    )
+    version_key: int = Field(
+        default=0, ge=0, description="version key sent with weights; 0 where none is required"
+    )
+    events: str = Field(
+        default="", description='file to which every round is appended as a JSON line; "": none'
+    )
+
+
+class EngineSettings(Settings):
+    """An engine process."""
+
+    models: tuple[str, ...] = Field(min_length=1, description="kind=name or kind=/path, e.g. text=smollm2")
+    listen: str = Field(
+        default="http://127.0.0.1:8092", description="unix:/path (mode 0600) or http://host:port"
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    dtype: str = Field(default="float32", description="float32, bfloat16 or float16")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to the library")
+    log: LogSettings = Field(default=LogSettings(), description="logging")
+
+
+class ChainSettings(Settings):
+    """A local chain."""
+
+    state: str = Field(
+        default="", description='folder of the state; "": chain/ under $RANVIER_HOME or ~/.ranvier'
+    )
+    genesis: str = Field(default="", description='genesis file for a new chain; "": an empty chain')
+    host: str = Field(default="127.0.0.1", description="interface to listen on")
+    port: Port = Field(default=9944, description="port to listen on; 0 takes a free one")
+    log: LogSettings = Field(default=LogSettings(), description="logging")

@@ -1,0 +1,183 @@
+"""One SQLite file with one writer: an exclusive lock beside it, WAL, full synchronisation, checked when opened."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from ranvier.neurons.errors import CorruptState, StateError, StateInUse, StateMismatch
+
+APPLICATION: Final = 0x52414E56
+"""Marks the file as ours ("RANV")."""
+VERSION: Final = 1
+SCHEMA: Final = """
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE scores (
+    hotkey TEXT PRIMARY KEY, uid INTEGER NOT NULL, registered_at INTEGER NOT NULL, average REAL NOT NULL,
+    rounds INTEGER NOT NULL, passed INTEGER NOT NULL, caught INTEGER NOT NULL, penalty INTEGER NOT NULL
+) STRICT;
+CREATE TABLE memory (
+    hotkey TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (hotkey, key)
+) STRICT;
+CREATE TABLE rounds (
+    number INTEGER PRIMARY KEY, block INTEGER NOT NULL, block_hash TEXT NOT NULL, epoch INTEGER NOT NULL,
+    status TEXT NOT NULL, report TEXT
+) STRICT;
+CREATE TABLE secrets (
+    epoch INTEGER PRIMARY KEY, commitment TEXT NOT NULL, secret BLOB NOT NULL, revealed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE vectors (
+    id INTEGER PRIMARY KEY, network TEXT NOT NULL, netuid INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    hotkey TEXT NOT NULL, weights TEXT NOT NULL, block INTEGER NOT NULL, status TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX one_vector ON vectors (network, netuid, epoch, hotkey) WHERE status != 'refused';
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY, vector INTEGER NOT NULL REFERENCES vectors (id), block INTEGER NOT NULL,
+    outcome TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """An open, locked, checked file. Close it, or use it with ``with``.
+
+    Calls block for the length of one small transaction (a few milliseconds on a disk that keeps its promises), so
+    they are made on the event loop.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises `StateInUse`, `CorruptState` or `StateError`; the file is made where it is missing."""
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _lock(path)
+        except OSError as error:
+            raise StateError(
+                path, f"cannot be used: {error.strerror}", "Choose another folder with --state."
+            ) from error
+        try:
+            self._connection = _open(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Close the file, then give up the lock."""
+        self._connection.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and on disk when it ends. Transactions do not nest."""
+        with self._guarded():
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        with self._guarded():
+            self._connection.execute("COMMIT")
+
+    def execute(self, statement: str, *values: Any) -> int:
+        """Run one writing statement; the id of the inserted row."""
+        with self._guarded():
+            return int(self._connection.execute(statement, values).lastrowid or 0)
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._guarded():
+            return self._connection.execute(statement, values).fetchall()
+
+    def fact(self, key: str) -> str | None:
+        """A remembered fact."""
+        found = self.rows("SELECT value FROM facts WHERE key = ?", key)
+        return str(found[0][0]) if found else None
+
+    def remember(self, key: str, value: str) -> None:
+        """Store a fact over the old one."""
+        self.execute(
+            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            key,
+            value,
+        )
+
+    def claim(self, owner: str) -> None:
+        """Bind a new file to ``owner`` (network, netuid and hotkey); raises `StateMismatch` for another's."""
+        found = self.fact("owner")
+        if found is None:
+            self.remember("owner", owner)
+        elif found != owner:
+            raise StateMismatch(
+                self.path, f"belongs to {found}, not to {owner}", "Name another folder with --state."
+            )
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise CorruptState(self.path, str(error)) from error
+
+
+def _lock(path: Path) -> int:
+    """An exclusive lock that ends with the process, however that ends."""
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StateInUse(path) from error
+    return descriptor
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+    try:
+        _prepare(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise CorruptState(path, str(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    path.chmod(0o600)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if health != "ok":
+        raise CorruptState(path, str(health))
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if (application, version, tables) == (0, 0, 0):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    elif application != APPLICATION:
+        raise CorruptState(path, "it was written by another program")
+    elif version != VERSION:
+        raise StateError(
+            path, f"has version {version}, not {VERSION}", "Use the release that wrote it, or a new folder."
+        )

@@ -1,0 +1,251 @@
+"""ValidatorNode: follows the chain, holds rounds, remembers, sets weights once an epoch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ranvier.chain import ChainClient, ChainError, Keypair, Metagraph
+from ranvier.engines.client import EngineClient
+from ranvier.neurons.config.models import ValidatorSettings
+from ranvier.neurons.config.networks import Network
+from ranvier.neurons.context import address_policy, subnet_settings
+from ranvier.neurons.errors import BadWeights, NeuronError, StateMismatch
+from ranvier.neurons.events import Event, EventFile, RoundReport, SecretCommitted, SecretRevealed, WeightsSet
+from ranvier.neurons.follow import Follower, peers
+from ranvier.neurons.health import Health
+from ranvier.neurons.keeper import ScoreKeeper
+from ranvier.neurons.registration import require_registered
+from ranvier.neurons.rounds import Place, Rounds
+from ranvier.neurons.state.database import Database
+from ranvier.neurons.state.journal import Journal
+from ranvier.neurons.weights import WeightSetter
+from ranvier.protocol import Dendrite
+from ranvier.subnets import Context, EpochSecret, Subnet
+
+Listener = Callable[[Event], None]
+PAUSE: Final = 2.0
+"""Seconds before a failed step is tried again."""
+_log = logging.getLogger(__name__)
+
+
+class ValidatorNode:
+    """One validator: one hotkey on one subnet, with a state file of its own.
+
+    ``listeners`` get every `Event`; with ``settings.events`` they are written to a file as well. Several nodes may
+    run in one process as tasks.
+    """
+
+    def __init__(
+        self,
+        settings: ValidatorSettings,
+        network: Network,
+        chain: ChainClient,
+        key: Keypair,
+        subnet: type[Subnet[Any]],
+        *,
+        engine: EngineClient | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.settings, self.network, self.key = settings, network, key
+        self._chain, self._subnet, self._engine = chain, subnet, engine
+        self._own = key.ss58_address
+        file = [EventFile(Path(settings.events).expanduser())] if settings.events else []
+        self._listeners: list[Listener] = [*listeners, *file]
+        self._follower = Follower(chain, settings.netuid, settings.refresh_blocks)
+        self._problems: dict[str, str] = {}
+        self._report: RoundReport | None = None
+        self._set_epoch: int | None = None
+
+    @property
+    def state_file(self) -> Path:
+        """Where the scores are."""
+        return self.settings.folder / f"validator-{self.settings.netuid}-{self._own}.sqlite"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Validate until ``stop`` is set. Raises `NotRegistered`, `StateError`s, and `ChainError` at the start only."""
+        await require_registered(self._chain, self.settings.netuid, self._own, self.network.name)
+        with Database(self.state_file) as database:
+            database.claim(f"{self.network.name} {self.settings.netuid} {self._own}")
+            keeper = ScoreKeeper(database, subnet_settings(self._subnet, self.settings.settings))
+            await self._follower.start()
+            self._check_chain(keeper)
+            policy = address_policy(self.settings.addresses, self.network)
+            async with Dendrite(self.key, addresses=policy) as dendrite:
+                await self._work(stop, keeper, Journal(database), self._context(dendrite, keeper))
+
+    def health(self) -> Health:
+        """Alive and degraded, with figures for /metrics."""
+        reasons = (self._follower.degraded, *self._problems.values())
+        gauges = {"block": float(self._follower.block.number)} if self._follower.started else {}
+        if self._report is not None:
+            gauges["round"] = float(self._report.round)
+            gauges["round_seconds"] = self._report.seconds
+            gauges["miners_answered"] = float(sum(line.answered > 0 for line in self._report.miners))
+            gauges["miners_verified"] = float(sum(line.verified > 0 for line in self._report.miners))
+        if self._set_epoch is not None:
+            gauges["weights_epoch"] = float(self._set_epoch)
+        return Health("validator", self._own, self.settings.netuid, tuple(filter(None, reasons)), gauges)
+
+    def _context(self, dendrite: Dendrite, keeper: ScoreKeeper) -> Context:
+        return Context(
+            netuid=self.settings.netuid,
+            hotkey=self._own,
+            settings=subnet_settings(self._subnet, self.settings.settings),
+            engine=self._engine,
+            memory=keeper.memory,
+            dendrite=dendrite,
+            peers=lambda: peers(self._follower.metagraph, self._own),
+        )
+
+    async def _work(
+        self, stop: asyncio.Event, keeper: ScoreKeeper, journal: Journal, context: Context
+    ) -> None:
+        subnet = self._subnet(context)
+        assert context.dendrite is not None
+        rounds = Rounds(subnet, context.dendrite, keeper, self._chain, lambda: self._follower.metagraph)
+        setter = WeightSetter(
+            *(self._chain, self.key, self.settings.netuid, journal),
+            network=self.network.name,
+            version_key=self.settings.version_key,
+        )
+        count, newest = keeper.acknowledged
+        _log.info(
+            "validating subnet %d as %s: %d rounds kept, newest %d", context.netuid, self._own, count, newest
+        )
+        work = (
+            self._follower.run(),
+            self._rounds(rounds, keeper),
+            self._weights(subnet, setter, keeper),
+            stop.wait(),
+        )
+        tasks = [asyncio.ensure_future(step) for step in work]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _rounds(self, rounds: Rounds, keeper: ScoreKeeper) -> None:
+        """A round in every slot of ``round_blocks`` blocks, shifted by hotkey so that validators do not all ask at once."""
+        shift = (
+            int.from_bytes(hashlib.sha256(self._own.encode()).digest()[:4], "big")
+            % self.settings.round_blocks
+        )
+        slot = (keeper.last_block + shift) // self.settings.round_blocks
+        block = self._follower.block
+        while True:
+            now = (block.number + shift) // self.settings.round_blocks
+            if now > slot:
+                slot = now
+                await self._try_round(rounds, keeper)
+            block = await self._follower.next_block(block.number)
+
+    async def _try_round(self, rounds: Rounds, keeper: ScoreKeeper) -> None:
+        try:
+            await self._follower.refresh()
+        except ChainError as error:
+            self._problems["round"] = f"round skipped: {error}"
+            _log.warning("round skipped: %s", error)
+            return
+        for hotkey in keeper.prune(self._follower.metagraph):
+            _log.info("%s left its place on subnet %d and is forgotten", hotkey, self.settings.netuid)
+        epoch = self._follower.metagraph.last_step
+        secret = self._secret(keeper, epoch)
+        place = Place(self.settings.netuid, self._own, self._follower.block, epoch)
+        report = await rounds.hold(place, secret)
+        self._problems.pop("round", None)
+        if report is not None:
+            self._report = report
+            self._say(report)
+            _log.info("%s", _summary(report))
+
+    def _secret(self, keeper: ScoreKeeper, epoch: int) -> EpochSecret:
+        """This epoch's secret, committed to; spent ones are revealed first. No round runs while this does."""
+        where: dict[str, Any] = {"validator": self._own, "netuid": self.settings.netuid}
+        for spent in keeper.spent_secrets(epoch):
+            self._say(
+                SecretRevealed(
+                    **where, epoch=spent.epoch, commitment=spent.commitment, secret=spent.secret.hex()
+                )
+            )
+            keeper.revealed(spent)
+        secret, fresh = keeper.secret(epoch)
+        if fresh:
+            self._say(SecretCommitted(**where, epoch=epoch, commitment=secret.commitment))
+        return secret
+
+    async def _weights(self, subnet: Subnet[Any], setter: WeightSetter, keeper: ScoreKeeper) -> None:
+        """Once in each epoch, when its share ``weights_after`` has passed and there is a score to report."""
+        block = self._follower.block
+        while True:
+            metagraph = self._follower.metagraph
+            if metagraph.last_step != self._set_epoch and _due(
+                metagraph, block.number, self.settings.weights_after
+            ):
+                await self._try_weights(subnet, setter, keeper)
+            block = await self._follower.next_block(block.number)
+
+    async def _try_weights(self, subnet: Subnet[Any], setter: WeightSetter, keeper: ScoreKeeper) -> None:
+        weights = subnet.weights(keeper.averages)
+        if not any(weight > 0 for weight in weights.values()):
+            return
+        try:
+            outcome = await setter.set(weights, places=keeper.places)
+        except (BadWeights, ChainError, NeuronError) as error:
+            self._problems["weights"] = f"weights not set: {error}"
+            _log.warning("weights not set: %s", error)
+            await asyncio.sleep(PAUSE)
+            return
+        self._set_epoch = outcome.epoch
+        self._problems.pop("weights", None)
+        if not outcome.landed:
+            self._problems["weights"] = f"weights of epoch {outcome.epoch} did not land: {outcome.detail}"
+        _log.info(
+            "weights of epoch %d: %s after %d attempts", outcome.epoch, outcome.landing, outcome.attempts
+        )
+        where: dict[str, Any] = {
+            "validator": self._own,
+            "netuid": self.settings.netuid,
+            "epoch": outcome.epoch,
+        }
+        said = {"landing": outcome.landing.value, "attempts": outcome.attempts, "detail": outcome.detail}
+        self._say(WeightsSet(**where, **said, weights=dict(outcome.weights)))
+
+    def _say(self, event: Event) -> None:
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener(event)
+
+    def _check_chain(self, keeper: ScoreKeeper) -> None:
+        head = self._follower.block.number
+        if keeper.last_block > head:
+            raise StateMismatch(
+                self.state_file,
+                f"knows block {keeper.last_block}, and {self.network.name} is at block {head}: another chain",
+                "Name the chain it belongs to, or another folder with --state.",
+            )
+
+
+def _due(metagraph: Metagraph, block: int, share: float) -> bool:
+    return block - metagraph.last_step >= share * metagraph.tempo
+
+
+def _summary(report: RoundReport) -> str:
+    """One line for a round."""
+    asked = [line for line in report.miners if line.asked]
+    answered = sum(line.answered > 0 for line in asked)
+    verified = sum(line.verified > 0 for line in asked)
+    best = max((line.average for line in asked), default=0.0)
+    return (
+        f"round {report.round} at block {report.block}: {len(asked)} asked, {answered} answered, {verified} verified, "
+        f"best average {best:.3f}, {report.seconds:.1f} s"
+    )
