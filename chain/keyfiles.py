@@ -90,13 +90,26 @@ def _mode_of(path: Path) -> str:
 
 def _decrypted(path: Path, data: bytes, password: str | None) -> bytes:
     variable = password_variable(path)
+    candidates = [password] if password else _environment_passwords(variable)
+    if not candidates:
+        raise WalletError(f"{path} is encrypted; put its password into the environment as {variable}")
+    for candidate in candidates:
+        try:
+            return bytes(decrypt_keyfile_data(data, candidate))
+        except WrongPasswordError:
+            continue
+        except (KeyfileError, ValueError) as error:
+            raise WalletError(f"{path} cannot be decrypted ({error}); restore it from a copy") from error
+    raise WalletError(f"the password for {path} is wrong; check {variable}")
+
+
+def _environment_passwords(variable: str) -> list[str]:
+    """The variable's value as the official tools encode it, and as a person would export it."""
+    plain = os.environ.get(variable)
+    if not plain:
+        return []
     try:
-        # The official tools keep the value encoded; the plain one is what a person would export.
-        password = password or get_password_from_environment(variable) or os.environ.get(variable)
-        if not password:
-            raise WalletError(f"{path} is encrypted; put its password into the environment as {variable}")
-        return bytes(decrypt_keyfile_data(data, password))
-    except WrongPasswordError as error:
-        raise WalletError(f"the password for {path} is wrong; check {variable}") from error
-    except (KeyfileError, ValueError) as error:
-        raise WalletError(f"{path} cannot be decrypted ({error}); check {variable} and the file") from error
+        decoded = get_password_from_environment(variable)
+    except (KeyfileError, ValueError):
+        decoded = None
+    return [decoded, plain] if decoded else [plain]

@@ -135,7 +135,9 @@ class ChainNode:
                 await asyncio.shield(job)
             except asyncio.CancelledError:
                 # The worker goes on changing the state: keep readers out until it is done.
-                await job
+                await asyncio.wait({job})
+                if (broken := job.exception()) is not None:
+                    self.failure = _death(broken)
                 raise
             except Exception as error:
                 self.failure = _death(error)
@@ -171,7 +173,7 @@ class ChainNode:
         return await asyncio.get_running_loop().run_in_executor(self._worker, job)
 
 
-def _death(error: Exception) -> ChainError:
+def _death(error: BaseException) -> ChainError:
     if isinstance(error, ChainError):
         return error
     return StateUnusable(f"making a block failed: {error!r}; restart the chain, report this if it returns")

@@ -75,6 +75,8 @@ class Store:
             self._db.execute("PRAGMA synchronous = FULL")
             self._prepare()
         except sqlite3.Error as error:
+            if hasattr(self, "_db"):
+                self._db.close()
             os.close(self._lock)
             raise self._unusable(error) from error
         except StateUnusable:
