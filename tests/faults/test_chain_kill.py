@@ -1,4 +1,4 @@
-"""kill -9 of the chain in the middle of a block: what was acknowledged is there, once, and nothing else changed."""
+"""kill -9 of the chain in mid-block: what was acknowledged is there, once, and nothing else changed."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ from ranvier.chain.node import ChainNode
 from ranvier.chain.state import ChainState
 
 TAO = 10**9
-# Counts SQL statements as they begin and kills its own process at one of them, inside a block's transaction.
+# Watches its SQL statements begin and kills itself at one of them: the n-th of a block's transaction ("7"), or the
+# first one after the commit of a block with calls ("answering"), when all is durable and nobody has heard of it.
 CHAIN = """
 import asyncio, os, pathlib, signal, sys
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.server import serve
-folder, genesis, port, after, statement = sys.argv[1:]
-seen = {"blocks": 0, "statements": 0}
+folder, genesis, port, after, moment = sys.argv[1:]
+seen = {"blocks": 0, "statements": 0, "calls": False, "committed": False}
 def trace(sql):
-    begins = sql.startswith("BEGIN")
-    seen["blocks"] += begins
-    seen["statements"] = 0 if begins else seen["statements"] + 1
-    if seen["blocks"] > int(after) and seen["statements"] == int(statement):
+    if sql.startswith("BEGIN"):
+        seen.update(blocks=seen["blocks"] + 1, statements=0, calls=False)
+    else:
+        seen["statements"] += 1
+    seen["calls"] |= sql.startswith("INSERT INTO call")
+    here = seen["committed"] if moment == "answering" else seen["statements"] == int(moment)
+    seen["committed"] = sql == "COMMIT" and seen["calls"]
+    if here and seen["blocks"] > int(after):
         os.kill(os.getpid(), signal.SIGKILL)
 def ready(chain):
-    if int(statement) >= 0:
+    if moment != "never":
         chain.node._store._db.set_trace_callback(trace)
     print(chain.port, flush=True)
 asyncio.run(serve(pathlib.Path(folder), Genesis.read(pathlib.Path(genesis)), port=int(port), ready=ready))
@@ -91,8 +96,8 @@ class Victim:
     port: int = 0
     process: asyncio.subprocess.Process | None = None
 
-    async def start(self, after: int, statement: int) -> None:
-        arguments = (str(self.folder), str(self.genesis), str(self.port), str(after), str(statement))
+    async def start(self, after: int, moment: str) -> None:
+        arguments = (str(self.folder), str(self.genesis), str(self.port), str(after), moment)
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", CHAIN, *arguments, stdout=asyncio.subprocess.PIPE
         )
@@ -139,6 +144,11 @@ async def until_acknowledged(books: Books, count: int, workers: list[asyncio.Tas
         await asyncio.sleep(0.01)
 
 
+def moment(death: int, draw: random.Random) -> str:
+    """How a life ends: in a transaction, after a commit and before its answer, or by another's hand."""
+    return (str(draw.randrange(0, 25)), "answering", str(draw.randrange(0, 25)), "never")[death % 4]
+
+
 async def torture(folder: Path, kills: int, seed: int) -> None:
     draw = random.Random(seed)
     path = folder / "genesis.json"
@@ -147,12 +157,12 @@ async def torture(folder: Path, kills: int, seed: int) -> None:
     workers: list[asyncio.Task[None]] = []
     newest = 0
     try:
-        await victim.start(after=draw.randrange(1, 6), statement=draw.randrange(0, 25))
+        await victim.start(draw.randrange(1, 6), moment(0, draw))
         async with LocalChain(f"http://127.0.0.1:{victim.port}", deadline=60) as chain:
             await chain.info()
             workers = [asyncio.create_task(work(chain, number, books, stop)) for number in range(4)]
             for death in range(kills):
-                if death % 4 == 3:  # this life was not given a statement to die at
+                if death % 4 == 3:
                     await until_acknowledged(books, len(books.block_of) + 1, workers)
                     await asyncio.sleep(draw.random() * 0.1)
                     victim.kill()
@@ -160,8 +170,8 @@ async def torture(folder: Path, kills: int, seed: int) -> None:
                 block = await read_offline(victim.folder, books)
                 assert block >= newest
                 newest = block
-                own = (death + 1) % 4 != 3 and death + 1 < kills
-                await victim.start(draw.randrange(1, 6), draw.randrange(0, 25) if own else -1)
+                following = moment(death + 1, draw) if death + 1 < kills else "never"
+                await victim.start(draw.randrange(1, 6), following)
             await until_acknowledged(books, len(books.block_of) + 4, workers)
             stop.set()
             await asyncio.gather(*workers)
