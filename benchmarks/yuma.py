@@ -63,9 +63,7 @@ class Row:
 
 
 def subnet(n: int, density: float, seed: int) -> EpochInput:
-    """A random subnet: log-normal stakes, weights around a common opinion, the same tenth of miners if
-    sparse.
-    """
+    """A random subnet: log-normal stakes; weights around a common opinion of `density` of the uids."""
     rng = np.random.default_rng(seed)
     stake = np.zeros(n)
     stake[:VALIDATORS] = rng.lognormal(0, 1, VALIDATORS) * 1e13
@@ -94,7 +92,7 @@ def exact(given: EpochInput) -> Outcome:
 
 
 def plain(given: EpochInput) -> Outcome:
-    """The rules of 2024 as one writes them down in float64, for validators that are all active and permitted."""
+    """The rules of 2024 in plain float64, for validators that are all active and permitted."""
     rows = np.flatnonzero(given.permitted)
     stake = np.array(given.stake, dtype=np.float64)[rows]
     voice = stake / stake.sum()
