@@ -1,0 +1,35 @@
+"""What one run of the localnet is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+LITE_SUBNET: Final = "puzzle"
+FULL_SUBNETS: Final = ("text", "sentiment", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of a run. ``block_time`` is in seconds, ``tempo`` in blocks; ``epochs`` None runs until Ctrl-C."""
+
+    subnets: tuple[str, ...]
+    state: Path
+    block_time: float
+    tempo: int
+    round_blocks: int
+    seed: int = 0
+    epochs: int | None = None
+    json: Path | None = None
+    fresh: bool = False
+
+    @classmethod
+    def full(cls, state: Path, **settings: object) -> Options:
+        """The three built-in subnets with real models: blocks of one second, epochs of a minute."""
+        return cls(FULL_SUBNETS, state, block_time=1.0, tempo=60, round_blocks=20, **settings)  # type: ignore[arg-type]
+
+    @classmethod
+    def lite(cls, state: Path, **settings: object) -> Options:
+        """The example subnet alone: blocks of a quarter of a second, epochs of five seconds."""
+        return cls((LITE_SUBNET,), state, block_time=0.25, tempo=20, round_blocks=8, **settings)  # type: ignore[arg-type]
