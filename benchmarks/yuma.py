@@ -126,11 +126,13 @@ def plain(given: EpochInput) -> Outcome:
 
 def _normal(values: Floats, axis: int) -> Floats:
     total = values.sum(axis=axis, keepdims=True)
-    return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
+    shares: Floats = np.divide(values, total, out=np.zeros_like(values), where=total > 0)
+    return shares
 
 
 def _u16(values: Floats) -> npt.NDArray[np.int64]:
-    return np.floor(np.minimum(values, 1) * 65535).astype(np.int64)
+    stored: npt.NDArray[np.int64] = np.floor(np.minimum(values, 1) * 65535).astype(np.int64)
+    return stored
 
 
 def _square(bonds: SparseRows, size: int) -> npt.NDArray[np.int64]:
