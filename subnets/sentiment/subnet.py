@@ -39,7 +39,8 @@ class SentimentSettings(SubnetSettings):
         default=2.0, gt=0, description="exponent applied to averages before weights are normalised"
     )
     texts: int = Field(default=16, ge=4, le=32, description="texts in one request")
-    window: int = Field(default=320, ge=16, description="latest texts over which a miner's skill is pooled")
+    window: int = Field(default=640, ge=16, description="latest texts over which a miner's skill is pooled")
+    least: int = Field(default=64, ge=0, description="texts before a miner is scored at all")
     floor: float = Field(default=0.1, ge=0, lt=1, description="skill that pays nothing yet")
     sentences: Path | None = Field(
         default=None,
@@ -111,8 +112,9 @@ class SentimentSubnet(Subnet[Sentiment]):
         hits = sum(
             max(range(3), key=list(p).__getitem__) == k for p, k in zip(forecasts, labels, strict=True)
         )
+        enough = texts >= self.settings.least
         return Verdict(
-            worth(value, self.settings.floor),
+            worth(value, self.settings.floor) if enough else None,
             f"skill {value:.3f} over {texts} texts, {hits} of {len(labels)} right this time",
             evidence={
                 "skill": value,
@@ -125,9 +127,9 @@ class SentimentSubnet(Subnet[Sentiment]):
     def _pooled(self, hotkey: str, newest: Tally) -> list[Tally]:
         """The newest tallies of a hotkey, kept in the validator's database where the context has one."""
         memory = self.context.memory
-        earlier = [Tally(*row) for row in (memory.get(hotkey, _TALLIES) or [])] if memory else []
+        earlier = [Tally(*row) for row in (memory.get(hotkey, _TALLIES) or [])] if memory is not None else []
         kept = latest([*earlier, newest], self.settings.window)
-        if memory:
+        if memory is not None:
             memory.put(hotkey, _TALLIES, [list(astuple(one)) for one in kept])
         return kept
 

@@ -75,7 +75,7 @@ def test_labels_never_reach_the_wire(corpus_file):
 
 
 async def test_right_answers_earn_and_wrong_ones_do_not(corpus_file):
-    subnet = subnet_of()
+    subnet = subnet_of(least=0)
     first, second = subnet.tasks(round_of(1))
     wrong = list(right(second))
     verdicts = await subnet.score(
@@ -118,6 +118,17 @@ async def test_the_window_forgets(corpus_file):
         (verdict,) = await subnet.score(round_of(number), [answer_of(task, opinions)])
     assert verdict.evidence["texts"] == 32
     assert verdict.evidence["skill"] > 0.6
+
+
+async def test_little_evidence_gives_no_score_rather_than_a_lucky_one(corpus_file):
+    memory, values = Shelf(), []
+    for number in range(5):
+        subnet = subnet_of(memory)
+        task = next(iter(subnet.tasks(round_of(number))))
+        (verdict,) = await subnet.score(round_of(number), [answer_of(task, right(task))])
+        values.append(verdict.value)
+    assert values[:3] == [None] * 3
+    assert all(value > 0.5 for value in values[3:])
 
 
 def test_plain_settings_are_completed(corpus_file):
