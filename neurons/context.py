@@ -45,6 +45,6 @@ async def require_engine(
     if engine is None:
         raise EngineUnfit(
             "(none)",
-            f"subnet {subnet.name} needs a {need.kind} engine; start one with `ranvier engine` and name it with --engine",
+            f"subnet {subnet.name} needs a {need.kind} engine; name one with --engine (`ranvier engine` starts it)",
         )
     await engine.require(need.kind, need.features, model)

@@ -55,7 +55,7 @@ class MinerNode:
         self.axon = self._axon()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until ``stop`` is set, then drain. Raises `NotRegistered`, `PortOccupied`, `ConfigError`, `ChainError`."""
+        """Serve until ``stop`` is set, then drain. Raises `NeuronError` or `ChainError` at the start."""
         await require_registered(self._chain, self.settings.netuid, self._own, self.network.name)
         self._follower.listen(lambda metagraph: self._door.update(standings(metagraph)))
         await self._follower.start()

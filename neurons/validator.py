@@ -135,7 +135,7 @@ class ValidatorNode:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _rounds(self, rounds: Rounds, keeper: ScoreKeeper) -> None:
-        """A round in every slot of ``round_blocks`` blocks, shifted by hotkey so that validators do not all ask at once."""
+        """A round in every slot of ``round_blocks``, shifted by hotkey: validators do not all ask at once."""
         shift = (
             int.from_bytes(hashlib.sha256(self._own.encode()).digest()[:4], "big")
             % self.settings.round_blocks
@@ -169,7 +169,7 @@ class ValidatorNode:
             _log.info("%s", _summary(report))
 
     def _secret(self, keeper: ScoreKeeper, epoch: int) -> EpochSecret:
-        """This epoch's secret, committed to; spent ones are revealed first. No round runs while this does."""
+        """The epoch's secret, committed to; spent ones are revealed first. No round runs while this does."""
         where: dict[str, Any] = {"validator": self._own, "netuid": self.settings.netuid}
         for spent in keeper.spent_secrets(epoch):
             self._say(

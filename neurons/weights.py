@@ -129,7 +129,9 @@ class WeightSetter:
             try:
                 metagraph = await self._chain.metagraph(self._netuid)
                 if metagraph.last_step != vector.slot.epoch:
-                    return self._outcome(vector, Landing.EPOCH_ENDED, detail or "it ended before they were sent")
+                    return self._outcome(
+                        vector, Landing.EPOCH_ENDED, detail or "it ended before they were sent"
+                    )
                 if await self._send(vector, metagraph):
                     return self._outcome(vector, Landing.LANDED, "")
                 await self._next_block(metagraph.block)

@@ -121,9 +121,10 @@ class EngineSettings(Settings):
     listen: str = Field(
         default="http://127.0.0.1:8092", description="unix:/path (mode 0600) or http://host:port"
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
-    dtype: str = Field(default="float32", description="float32, bfloat16 or float16")
+    device: str = Field(default="cpu", description="cpu, cuda or cuda:N")
+    dtype: str = Field(default="", description='float32, bfloat16 or float16; "": each kind\'s own')
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to the library")
+    batch: int = Field(default=16, ge=1, description="requests that one batch holds at most")
     log: LogSettings = Field(default=LogSettings(), description="logging")
 
 
@@ -137,3 +138,8 @@ class ChainSettings(Settings):
     host: str = Field(default="127.0.0.1", description="interface to listen on")
     port: Port = Field(default=9944, description="port to listen on; 0 takes a free one")
     log: LogSettings = Field(default=LogSettings(), description="logging")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the state."""
+        return Path(self.state).expanduser() if self.state else home() / "chain"

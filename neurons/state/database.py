@@ -136,6 +136,17 @@ class Database:
             raise CorruptState(self.path, str(error)) from error
 
 
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold ``path`` for this process only, however it ends; raises `StateInUse`."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = _lock(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _lock(path: Path) -> int:
     """An exclusive lock that ends with the process, however that ends."""
     descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -82,7 +82,7 @@ class Journal:
                 if dict(current.weights) == dict(weights):
                     return current
                 raise NotJournalled(
-                    f"another vector of {slot.hotkey} may have been sent in epoch {slot.epoch} of subnet {slot.netuid}; "
+                    f"another vector of {slot.hotkey} may be on its way in epoch {slot.epoch}, subnet {slot.netuid}; "
                     "it must be sent unchanged, or the next epoch awaited"
                 )
             number = self._database.execute(

@@ -1,0 +1,107 @@
+"""``ranvier subnets`` and ``ranvier metagraph``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from ranvier.neurons.cli.tables import show
+
+Network = Annotated[str, typer.Option(help="local, test, finney, or an address.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+def subnets(
+    network: Network = "local",
+    installed: Annotated[
+        bool, typer.Option("--installed", help="The plugins installed here instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The subnets of a chain, or those installed here."""
+    if installed:
+        from ranvier.subnets import names
+
+        show(("installed",), [(name,) for name in names()], as_json=as_json)
+        return
+    from ranvier.chain import RAO
+
+    columns = ("netuid", "name", "neurons", "slots", "tempo", "emission_share", "burn_tao")
+    found = asyncio.run(_subnets(network))
+    rows = [
+        (
+            info.netuid,
+            info.name,
+            info.neurons,
+            info.max_neurons,
+            info.tempo,
+            info.emission_share,
+            info.burn / RAO,
+        )
+        for info in found
+    ]
+    show(columns, rows, as_json=as_json, title=f"subnets of {network}")
+
+
+def metagraph(
+    netuid: Annotated[int, typer.Argument(help="The subnet's number on the chain.")],
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """The neurons of a subnet: stake in TAO, ratios in 0..1, emission of the last epoch in TAO."""
+    found = asyncio.run(_metagraph(network, netuid))
+    columns = (
+        "uid",
+        "hotkey",
+        "stake",
+        "permit",
+        "trust",
+        "consensus",
+        "incentive",
+        "dividends",
+        "emission",
+        "axon",
+    )
+    rows = [_row(neuron) for neuron in found.neurons]
+    show(
+        columns,
+        rows,
+        as_json=as_json,
+        title=f"subnet {netuid} ({found.name}) of {network} at block {found.block}",
+    )
+
+
+def _row(neuron: Any) -> tuple[Any, ...]:
+    from ranvier.chain import RAO
+
+    ratios = (neuron.trust, neuron.consensus, neuron.incentive, neuron.dividends)
+    axon = f"{neuron.axon.ip}:{neuron.axon.port}" if neuron.axon else ""
+    return (
+        *(neuron.uid, neuron.hotkey, neuron.stake / RAO, neuron.validator_permit),
+        *(value / 65535 for value in ratios),
+        *(neuron.emission / RAO, axon),
+    )
+
+
+async def _subnets(network: str) -> Any:
+    from ranvier.chain import connect
+    from ranvier.neurons.config import resolve
+
+    chain = connect(resolve(network).endpoint)
+    try:
+        return await chain.subnets()
+    finally:
+        await chain.close()
+
+
+async def _metagraph(network: str, netuid: int) -> Any:
+    from ranvier.chain import connect
+    from ranvier.neurons.config import resolve
+
+    chain = connect(resolve(network).endpoint)
+    try:
+        return await chain.metagraph(netuid)
+    finally:
+        await chain.close()

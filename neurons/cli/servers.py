@@ -1,0 +1,117 @@
+"""``ranvier engine`` and ``ranvier chain``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ranvier.neurons.cli.running import run_until_signal
+
+if TYPE_CHECKING:
+    from ranvier.chain import Genesis
+    from ranvier.neurons.config import ChainSettings, EngineSettings
+
+Config = Annotated[Path | None, typer.Option(help="TOML file; flags and RANVIER_... variables override it.")]
+Show = Annotated[
+    bool, typer.Option("--show-config", help="Print the effective configuration as TOML and end.")
+]
+
+
+def engine(
+    config: Config = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="kind=name, kind=/path or kind=org/name; repeatable: text=smollm2."),
+    ] = None,
+    listen: Annotated[str | None, typer.Option(help="unix:/path (mode 0600) or http://host:port.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; 0 leaves it to the library.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Requests that one batch holds at most.")] = None,
+    show_config: Show = False,
+) -> None:
+    """Load models once and serve them to neurons."""
+    from ranvier.neurons.config import EngineSettings, load_one
+    from ranvier.neurons.config.sample import render
+    from ranvier.neurons.logs import configure
+
+    flags = {"models": model or None, "listen": listen, "device": device, "dtype": dtype, "threads": threads}
+    settings = load_one(EngineSettings, config, {**flags, "batch": batch})
+    if show_config:
+        typer.echo(render(settings), nl=False)
+        return
+    configure(settings.log)
+    _serve_engine(settings)
+
+
+def chain(
+    config: Config = None,
+    state: Annotated[str | None, typer.Option(help="Folder of the chain's state.")] = None,
+    genesis: Annotated[str | None, typer.Option(help="Genesis file for a new chain.")] = None,
+    host: Annotated[str | None, typer.Option(help="Interface to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    show_config: Show = False,
+) -> None:
+    """Run a local chain until SIGTERM."""
+    from ranvier.chain import Genesis
+    from ranvier.neurons.config import ChainSettings, load_one
+    from ranvier.neurons.config.sample import render
+    from ranvier.neurons.logs import configure
+
+    flags = {"state": state, "genesis": genesis, "host": host, "port": port}
+    settings = load_one(ChainSettings, config, flags)
+    if show_config:
+        typer.echo(render(settings), nl=False)
+        return
+    configure(settings.log)
+    genesis_ = Genesis.read(Path(settings.genesis).expanduser()) if settings.genesis else None
+    run_until_signal(lambda stop: _serve_chain(settings, genesis_, stop))
+
+
+def _serve_engine(settings: EngineSettings) -> None:
+    from ranvier.engines.load import Loader, Spec
+    from ranvier.engines.server import serve
+
+    specs = [Spec.parse(text) for text in settings.models]
+    if settings.threads:
+        _limit_threads(settings.threads)
+    models = Loader(device=settings.device, dtype=settings.dtype or None).load(specs)
+    asyncio.run(
+        serve(
+            models,
+            settings.listen,
+            max_batch=settings.batch,
+            ready=lambda endpoint: typer.echo(f"engine at {endpoint}"),
+        )
+    )
+
+
+def _limit_threads(threads: int) -> None:
+    from ranvier.engines.errors import MissingExtra
+
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise MissingExtra("models", "torch") from error
+    torch.set_num_threads(threads)
+
+
+async def _serve_chain(settings: ChainSettings, genesis: Genesis | None, stop: asyncio.Event) -> None:
+    from ranvier.chain.server import serve
+
+    server = asyncio.ensure_future(
+        serve(
+            *(settings.folder, genesis, settings.host, settings.port),
+            ready=lambda running: typer.echo(f"chain at {running.endpoint}"),
+        )
+    )
+    stopped = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait((server, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if server in done:
+        server.result()
+    server.cancel()
+    await asyncio.gather(server, return_exceptions=True)
