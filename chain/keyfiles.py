@@ -105,11 +105,9 @@ def _decrypted(path: Path, data: bytes, password: str | None) -> bytes:
 
 def _environment_passwords(variable: str) -> list[str]:
     """The variable's value as the official tools encode it, and as a person would export it."""
-    plain = os.environ.get(variable)
-    if not plain:
-        return []
     try:
         decoded = get_password_from_environment(variable)
     except (KeyfileError, ValueError):
+        # Not the official encoding: the plain value below is the password.
         decoded = None
-    return [decoded, plain] if decoded else [plain]
+    return [found for found in (decoded, os.environ.get(variable)) if found]

@@ -248,7 +248,10 @@ async def test_a_disk_that_fails_stops_the_chain(small: Any, monkeypatch: pytest
     assert small.server.node.head.number == 1
 
 
-@pytest.mark.parametrize(XX)
+WRONG = [("{", "the file"), ('{"clok":"wall"}', "clok"), ('{"subnets":[{}]}', "subnets")]
+
+
+@pytest.mark.parametrize(("text", "place"), WRONG)
 def test_a_wrong_genesis_is_named_by_place(tmp_path: Path, text: str, place: str) -> None:
     path = tmp_path / "genesis.json"
     path.write_text(text)
