@@ -89,6 +89,20 @@ async def test_a_full_subnet_replaces_a_neuron_that_leaves_nothing_behind(open_s
         assert await chain.client.balance(address("cold")) > cold - RAO // 10
 
 
+async def test_the_successor_of_a_validator_inherits_no_weights(open_small: Any) -> None:
+    async with open_small(max_allowed_uids=5, immunity_period=0) as chain:
+        for name, weights in (("v0", (9, 9)), ("v1", (9, 9)), ("v2", (0, 0))):
+            await chain.submit(SetWeights(1, (3, 4), weights), name)
+        await chain.client.advance(5)
+        assert 2 in await chain.client.weights(1)
+        assert await chain.submit(Register(1, address("new")), "cold") is None
+        new = (await chain.client.metagraph(1)).by_hotkey(address("new"))
+        assert new is not None
+        assert new.uid == 2
+        assert set(await chain.client.weights(1)) == {0, 1}
+        assert 2 not in await chain.client.bonds(1)
+
+
 async def test_registration_burns_its_price_and_gives_the_next_uid(small: Any) -> None:
     before, cold = await small.client.issuance(), await small.client.balance(address("cold"))
     [subnet] = await small.client.subnets()

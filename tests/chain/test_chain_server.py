@@ -98,6 +98,23 @@ async def test_subscribers_miss_no_block_over_a_restart(
         assert numbers == list(range(1, 11))
 
 
+async def test_a_read_waits_for_a_chain_that_comes_back_within_its_deadline(
+    chain_process: Callable[[Genesis], Any], make_genesis: Any
+) -> None:
+    server = chain_process(make_genesis())
+    async with LocalChain(server.start()) as client:
+        before = await client.block()
+        server.kill()
+        reading = asyncio.create_task(client.block())
+        await asyncio.to_thread(server.start)
+        assert await reading == before
+        server.kill()
+        short = LocalChain(client.endpoint, deadline=0.3)
+        async with short:
+            with pytest.raises(ChainUnreachable):
+                await short.block()
+
+
 async def test_submit_returns_when_a_block_holds_the_call(
     chain_process: Callable[[Genesis], Any], make_genesis: Any
 ) -> None:
@@ -127,6 +144,20 @@ async def test_a_restarted_chain_goes_on_where_it_stopped(open_small: Any) -> No
         assert (await chain.client.weights(1), await chain.client.bonds(1)) == rows
         await chain.client.advance()
         assert (await chain.client.block()).number == before[0].number + 1
+
+
+async def test_restarts_do_not_change_the_history(open_small: Any) -> None:
+    hashes = []
+    for folder, pauses in (("whole", 1), ("paused", 7)):
+        for part in range(pauses):
+            async with open_small(folder) as chain:
+                if part == 0:
+                    await chain.submit(SetWeights(1, (3, 4), (9, 1)), "v0")
+                await chain.client.advance(14 // pauses)
+                last = await chain.client.block(), await chain.client.state_hash()
+                last = last[0].number, last[1], await chain.client.issuance()
+        hashes.append(last)
+    assert hashes[0] == hashes[1]
 
 
 async def test_a_submitted_call_that_no_block_takes_times_out(small: Any) -> None:
