@@ -55,7 +55,8 @@ class SentimentNetwork(nn.Module):  # type: ignore[misc]
         super().__init__()
         from transformers import AutoModel
 
-        self.encoder = AutoModel.from_pretrained(body, add_pooling_layer=False, attn_implementation=attention)
+        self.encoder = AutoModel.from_pretrained(body, attn_implementation=attention)
+        self.encoder.pooler = None
         self.encoder.encoder.layer = self.encoder.encoder.layer[: shape.layers]
         self.encoder.requires_grad_(False)  # noqa: FBT003 - torch's signature
         _adapt(self.encoder.encoder, shape)
