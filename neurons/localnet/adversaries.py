@@ -1,12 +1,15 @@
-"""Participants that misbehave in ways no subnet can define: a slow miner, a pet, a validator that pays its own miner."""
+"""Participants that misbehave as no subnet can define: a slow miner, a pet, a validator that pays its own miner."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ranvier.protocol import Caller, Synapse
-from ranvier.subnets import Context, Miner
+from pydantic import BaseModel
+
+from ranvier.protocol import Caller, Code, Refusal
+from ranvier.subnets import Context, Miner, Round, Subnet, Task
 
 
 def slowed(miner: type[Miner[Any]], seconds: float) -> type[Miner[Any]]:
@@ -19,7 +22,7 @@ def slowed(miner: type[Miner[Any]], seconds: float) -> type[Miner[Any]]:
             super().__init__(context)
             self.inner = miner(context)
 
-        async def answer(self, request: Any, caller: Caller) -> Synapse.Reply:
+        async def answer(self, request: Any, caller: Caller) -> BaseModel:
             """Answer as the honest miner does, after a pause."""
             await asyncio.sleep(seconds)
             return await self.inner.answer(request, caller)
@@ -30,13 +33,23 @@ def slowed(miner: type[Miner[Any]], seconds: float) -> type[Miner[Any]]:
 class Pet(Miner[Any]):
     """Does nothing and counts on its owner, the self-dealing validator."""
 
-    async def answer(self, request: Any, caller: Caller) -> Synapse.Reply:
-        """Refuse every request by failing."""
-        raise PetRefusal
+    async def answer(self, request: Any, caller: Caller) -> BaseModel:
+        """Refuse every request."""
+        raise Refusal(Code.DECLINED, "a pet does no work")
 
 
-class PetRefusal(Exception):
-    """The pet has no answers."""
+def self_dealing(subnet: type[Subnet[Any]], pet: str) -> type[Subnet[Any]]:
+    """The subnet as a self-dealer runs it: nobody is asked, everything goes to the hotkey ``pet``."""
 
-    def __init__(self) -> None:
-        super().__init__("a pet does no work")
+    class SelfDealing(subnet):  # type: ignore[misc, valid-type]
+        """Weights without work."""
+
+        def tasks(self, round: Round) -> Iterator[Task[Any]]:
+            """None."""
+            return iter(())
+
+        def weights(self, averages: Mapping[str, float]) -> Mapping[str, float]:
+            """All to the pet."""
+            return {pet: 1.0}
+
+    return SelfDealing

@@ -64,7 +64,12 @@ class Participant:
 
 def cast(subnet: type[Subnet[Any]]) -> tuple[Participant, ...]:
     """Everyone who takes part in ``subnet``: four validators, two honest miners, its cheats and the pet."""
-    return (*_validators(subnet.name), *_honest(subnet), *_cheats(subnet), _member(subnet.name, "pet", Kind.PET))
+    return (
+        *_validators(subnet.name),
+        *_honest(subnet),
+        *_cheats(subnet),
+        _member(subnet.name, "pet", Kind.PET),
+    )
 
 
 def _member(subnet: str, role: str, kind: Kind, **facts: Any) -> Participant:

@@ -30,4 +30,6 @@ class StateMismatch(LocalnetError):
 
     def __init__(self, folder: Path, why: str) -> None:
         self.folder, self.why = folder, why
-        super().__init__(f"the network stored in {folder} cannot be continued: {why}. Add --fresh to start anew.")
+        super().__init__(
+            f"the network stored in {folder} cannot be continued: {why}. Add --fresh to start anew."
+        )

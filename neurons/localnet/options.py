@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -33,3 +34,16 @@ class Options:
     def lite(cls, state: Path, **settings: object) -> Options:
         """The example subnet alone: blocks of a quarter of a second, epochs of five seconds."""
         return cls((LITE_SUBNET,), state, block_time=0.25, tempo=20, round_blocks=8, **settings)  # type: ignore[arg-type]
+
+    def adjusted(
+        self, *, subnets: Sequence[str] | None, tempo: int | None, block_time: float | None
+    ) -> Options:
+        """With what was chosen in place of the defaults; rounds keep their share of an epoch."""
+        pace = tempo or self.tempo
+        return replace(
+            self,
+            subnets=tuple(subnets or self.subnets),
+            tempo=pace,
+            block_time=block_time or self.block_time,
+            round_blocks=max(1, self.round_blocks * pace // self.tempo),
+        )

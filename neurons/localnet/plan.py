@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
+import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -17,7 +19,7 @@ class Frozen(BaseModel):
 
 
 class Member(Frozen):
-    """One participant: its wallet lies under the plan's ``wallets`` by its name. ``stake`` is in rao, ``delay`` in seconds."""
+    """One participant; its wallet has its name. ``stake`` is in rao, ``delay`` in seconds."""
 
     name: str
     kind: Kind
@@ -92,6 +94,11 @@ class Folder:
         """Create the folders, readable by the owner only."""
         for path in (self.root, self.chain, self.wallets, self.logs, self.nodes):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def socket(self, subnet: str) -> Path:
+        """Where the subnet's engine listens; in the system's temporary folder, as socket paths must be short."""
+        mark = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"ranvier-{mark}-{subnet}.sock"
 
     def events(self, member: str) -> Path:
         """The JSON lines in which a validator says what its rounds came to."""

@@ -79,7 +79,9 @@ def _stages(children: Sequence[Child]) -> list[list[Child]]:
     order = ("chain", "engine")
     ranked: dict[int, list[Child]] = {}
     for child in children:
-        rank = next((number for number, prefix in enumerate(order) if child.name.startswith(prefix)), len(order))
+        rank = next(
+            (number for number, prefix in enumerate(order) if child.name.startswith(prefix)), len(order)
+        )
         ranked.setdefault(rank, []).append(child)
     return [ranked[rank] for rank in sorted(ranked, reverse=True)]
 

@@ -85,7 +85,9 @@ class SubnetReport(Frozen):
     def _dealing(self) -> Iterable[str]:
         honest = [row.yield_per_stake for row in self.validators if row.kind is Kind.VALIDATOR]
         for row in self.validators:
-            if row.kind is Kind.SELF_DEALER and row.yield_per_stake >= DIVIDEND_BOUND * min(honest, default=0.0):
+            if row.kind is Kind.SELF_DEALER and row.yield_per_stake >= DIVIDEND_BOUND * min(
+                honest, default=0.0
+            ):
                 yield f"{row.name} earned as much per stake as {DIVIDEND_BOUND} of an honest validator or more"
 
 

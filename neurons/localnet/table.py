@@ -36,7 +36,9 @@ def render(report: NetworkReport, status: str) -> RenderableType:
 
 def _subnet(subnet: SubnetReport) -> RenderableType:
     title = f"[bold]{subnet.name}[/]  netuid {subnet.netuid}  paid epochs {subnet.epochs}"
-    return Panel(Group(_miners(subnet.miners), _validators(subnet.validators)), title=title, title_align="left")
+    return Panel(
+        Group(_miners(subnet.miners), _validators(subnet.validators)), title=title, title_align="left"
+    )
 
 
 def _miners(rows: tuple[MinerRow, ...]) -> Table:
@@ -66,7 +68,14 @@ def _validators(rows: tuple[ValidatorRow, ...]) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("validator", no_wrap=True)
     table.add_column("kind", no_wrap=True)
-    for heading in ("rounds", "stake \u03c4", "from consensus", "dividends", "earned \u03c4", "per 1000 \u03c4"):
+    for heading in (
+        "rounds",
+        "stake \u03c4",
+        "from consensus",
+        "dividends",
+        "earned \u03c4",
+        "per 1000 \u03c4",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(

@@ -39,7 +39,7 @@ THINGS: Final = ("a brass key", "a letter without a sender", "a broken compass",
 MOODS: Final = ("calm", "funny", "melancholic", "tense", "hopeful", "dry", "dreamy")
 TOPICS: Final = ("how bread rises", "why the sky changes colour at dusk", "how a lock works", "why leaves fall",
                  "how tides form", "how a bicycle stays upright", "why ice floats", "how echoes arise",
-                 "how compost is made", "why cats purr", "how glass is blown", "how maps are drawn")  # fmt: skip
+                 "how compost is made", "why cats purr", "how glass is blown")  # fmt: skip
 AUDIENCES: Final = ("a curious child", "a tired engineer", "a visiting chef", "a class of twelve", "a poet")
 FORMS: Final = (
     "in three sentences",
@@ -54,7 +54,7 @@ def _story(rng: random.Random) -> Prompt:
     return Prompt(
         "story",
         f"Write the beginning of a {rng.choice(MOODS)} story. {rng.choice(NAMES)} finds {rng.choice(THINGS)} in "
-        f" {rng.choice(PLACES)} on day {rng.randint(2, 300)} of a journey.",
+        f"{rng.choice(PLACES)} on day {rng.randint(2, 300)} of a journey.",
     )
 
 

@@ -1,0 +1,138 @@
+"""Founding a network: keys on disk in the official layout, a genesis that names them, the plan that binds them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bittensor_core import Keypair
+from pydantic import ValidationError
+
+from ranvier.chain import (
+    RAO,
+    Genesis,
+    GenesisNeuron,
+    GenesisSubnet,
+    Wallet,
+    local_genesis,
+    local_hyperparameters,
+)
+from ranvier.neurons.localnet.cast import Participant, cast
+from ranvier.neurons.localnet.errors import StateMismatch
+from ranvier.neurons.localnet.options import Options
+from ranvier.neurons.localnet.plan import Folder, Member, Plan, Subnetwork, free_port
+from ranvier.subnets import Subnet, load_subnet
+
+FAUCET: Final = 1_000
+"""TAO that the operator's coldkey holds at the start, to register miners and validators of one's own."""
+OWNER: Final = "owner"
+
+ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
+    "text": ("text=smollm2", "text=smollm2-pruned"),
+    "classify": ("classify=sentiment", "classify=sentiment-small", "classify=sentiment-pruned"),
+    "image": ("image=scenes",),
+    "embed": ("embed=minilm",),
+}
+"""What the engine of each kind serves: the honest model first, then those of the weaker and of the cheats."""
+
+
+def open_plan(options: Options) -> Plan:
+    """The stored plan, else a new network; raises `StateMismatch` where the stored one is another."""
+    folder = Folder(options.state)
+    if options.fresh and folder.plan.exists():
+        shutil.rmtree(folder.root)
+    if folder.plan.exists():
+        return _continued(folder, options)
+    return _found(folder, options)
+
+
+def _continued(folder: Folder, options: Options) -> Plan:
+    try:
+        plan = Plan.model_validate_json(folder.plan.read_text())
+    except (OSError, ValidationError) as error:
+        raise StateMismatch(folder.root, f"its plan cannot be read ({str(error).splitlines()[0]})") from error
+    wanted = (options.subnets, options.block_time, options.tempo)
+    if wanted != (tuple(subnet.name for subnet in plan.subnets), plan.block_time, plan.tempo):
+        raise StateMismatch(folder.root, "it has other subnets or another pace")
+    plan = plan.model_copy(update={"chain_port": free_port()})
+    folder.plan.write_text(plan.model_dump_json(indent=1))
+    return plan
+
+
+def _found(folder: Folder, options: Options) -> Plan:
+    folder.make()
+    owner = _wallet(folder, options.seed, OWNER)
+    subnets = tuple(
+        _subnetwork(folder, options.seed, netuid, load_subnet(name))
+        for netuid, name in enumerate(options.subnets, 1)
+    )
+    _genesis(subnets, options, owner.coldkey_address()).write(folder.genesis)
+    plan = Plan(
+        seed=options.seed,
+        block_time=options.block_time,
+        tempo=options.tempo,
+        round_blocks=options.round_blocks,
+        chain_port=free_port(),
+        subnets=subnets,
+    )
+    folder.plan.write_text(plan.model_dump_json(indent=1))
+    return plan
+
+
+def _subnetwork(folder: Folder, seed: int, netuid: int, subnet: type[Subnet[Any]]) -> Subnetwork:
+    members = tuple(_member(folder, seed, uid, participant) for uid, participant in enumerate(cast(subnet)))
+    need = subnet.engine
+    return Subnetwork(
+        name=subnet.name,
+        netuid=netuid,
+        engine=f"unix:{folder.socket(subnet.name)}" if need else None,
+        models=ENGINES[need.kind] if need else (),
+        members=members,
+    )
+
+
+def _member(folder: Folder, seed: int, uid: int, participant: Participant) -> Member:
+    wallet = _wallet(folder, seed, participant.name)
+    return Member(
+        name=participant.name,
+        kind=participant.kind,
+        uid=uid,
+        hotkey=wallet.hotkey_address(),
+        coldkey=wallet.coldkey_address(),
+        stake=participant.stake,
+        cheat=participant.cheat,
+        model=participant.model,
+        delay=participant.delay,
+    )
+
+
+def _wallet(folder: Folder, seed: int, name: str) -> Wallet:
+    """A plain wallet whose keys follow from the seed, so that a run can be repeated with the same hotkeys."""
+    cold, hot = (_key(f"{seed}|{name}|{half}") for half in ("coldkey", "hotkey"))
+    return Wallet.create_plain(name, root=folder.wallets, coldkey=cold, hot=hot)
+
+
+def _key(text: str) -> Keypair:
+    seed = hashlib.sha256(b"ranvier-localnet|" + text.encode()).digest()
+    return Keypair.create_from_seed(seed)
+
+
+def _genesis(subnets: tuple[Subnetwork, ...], options: Options, owner: str) -> Genesis:
+    return local_genesis(
+        [
+            GenesisSubnet(
+                name=subnet.name,
+                owner=owner,
+                hyperparameters=local_hyperparameters(options.tempo),
+                neurons=tuple(
+                    GenesisNeuron(hotkey=member.hotkey, coldkey=member.coldkey, stake=member.stake)
+                    for member in subnet.members
+                ),
+            )
+            for subnet in subnets
+        ],
+        block_time=options.block_time,
+        balances={owner: FAUCET * RAO},
+    )
