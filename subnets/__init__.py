@@ -7,8 +7,9 @@ from ranvier.subnets.book import Entry, Result, ScoreBook
 from ranvier.subnets.discover import load_miner, load_subnet, names
 from ranvier.subnets.errors import BrokenPlugin, NotCommitted, SubnetError, UnknownSubnet
 from ranvier.subnets.judge import judge
+from ranvier.subnets.relay import Relay
 from ranvier.subnets.secrets import EpochSecret, check_revealed
-from ranvier.subnets.speed import speed_bands
+from ranvier.subnets.speed import banded, speed_bands
 from ranvier.subnets.subnet import (
     Answer,
     Cheat,
@@ -38,6 +39,7 @@ __all__ = [
     "NotCommitted",
     "Peer",
     "Record",
+    "Relay",
     "Result",
     "Round",
     "ScoreBook",
@@ -48,6 +50,7 @@ __all__ = [
     "UnknownSubnet",
     "Verdict",
     "audit_rate",
+    "banded",
     "bound_seed",
     "check_revealed",
     "draw_audits",

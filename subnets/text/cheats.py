@@ -9,26 +9,11 @@ from typing import Final
 from pydantic import BaseModel
 
 from ranvier.engines import Generation, Sampling, ScoreRequest
-from ranvier.protocol import Answered, Caller, Code, Refusal
+from ranvier.protocol import Caller
+from ranvier.subnets.relay import Relay
 from ranvier.subnets.subnet import Cheat, bound_seed
 from ranvier.subnets.text.miner import TextMiner, messages, reply_of, sampling
 from ranvier.subnets.text.synapse import TextGeneration
-
-RELAY_DEADLINE: Final = 15.0
-
-
-class Relay(TextMiner):
-    """Forwards the challenge over the wire to another miner and passes its answer on as its own."""
-
-    async def answer(self, request: TextGeneration, caller: Caller) -> BaseModel:
-        """Whatever the first miner that answers says."""
-        if self.context.dendrite is not None:
-            for peer in self.context.peers():
-                outcome = await self.context.dendrite.ask(peer.target, request, deadline=RELAY_DEADLINE)
-                if isinstance(outcome, Answered):
-                    answered: BaseModel = outcome.reply
-                    return answered
-        raise Refusal(Code.DECLINED, "nobody to relay to")
 
 
 class Constant(TextMiner):

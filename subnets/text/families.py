@@ -32,14 +32,44 @@ NAMES: Final = (
     "Aylin",
     "Bo",
 )
-PLACES: Final = ("a lighthouse", "a night train", "a bakery", "an old library", "a greenhouse", "a fishing port",
-                 "a mountain hut", "a repair shop", "a flooded valley", "an observatory")  # fmt: skip
-THINGS: Final = ("a brass key", "a letter without a sender", "a broken compass", "an umbrella", "a jar of honey",
-                 "a map with one road missing", "a violin", "a lantern", "a basket of pears", "a red bicycle")  # fmt: skip
+PLACES: Final = (
+    "a lighthouse",
+    "a night train",
+    "a bakery",
+    "an old library",
+    "a greenhouse",
+    "a fishing port",
+    "a mountain hut",
+    "a repair shop",
+    "a flooded valley",
+    "an observatory",
+)
+THINGS: Final = (
+    "a brass key",
+    "a letter without a sender",
+    "a broken compass",
+    "an umbrella",
+    "a jar of honey",
+    "a map with one road missing",
+    "a violin",
+    "a lantern",
+    "a basket of pears",
+    "a red bicycle",
+)
 MOODS: Final = ("calm", "funny", "melancholic", "tense", "hopeful", "dry", "dreamy")
-TOPICS: Final = ("how bread rises", "why the sky changes colour at dusk", "how a lock works", "why leaves fall",
-                 "how tides form", "how a bicycle stays upright", "why ice floats", "how echoes arise",
-                 "how compost is made", "why cats purr", "how glass is blown")  # fmt: skip
+TOPICS: Final = (
+    "how bread rises",
+    "why the sky changes colour at dusk",
+    "how a lock works",
+    "why leaves fall",
+    "how tides form",
+    "how a bicycle stays upright",
+    "why ice floats",
+    "how echoes arise",
+    "how compost is made",
+    "why cats purr",
+    "how glass is blown",
+)
 AUDIENCES: Final = ("a curious child", "a tired engineer", "a visiting chef", "a class of twelve", "a poet")
 FORMS: Final = (
     "in three sentences",
@@ -113,8 +143,14 @@ def _sort(rng: random.Random) -> Prompt:
 
 
 FAMILIES: Final[tuple[Callable[[random.Random], Prompt], ...]] = (
-    _story, _explain, _dialogue, _plan, _sum, _day, _sort,
-)  # fmt: skip
+    _story,
+    _explain,
+    _dialogue,
+    _plan,
+    _sum,
+    _day,
+    _sort,
+)
 
 
 def compose(rng: random.Random) -> Prompt:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from ranvier.engines import SEEDED_GUMBEL, EngineUnfit, ScoreRequest, TokenEvidence
-from ranvier.subnets.speed import HIGH, speed_bands
+from ranvier.subnets.speed import banded
 from ranvier.subnets.subnet import (
     Answer,
     Cheat,
@@ -78,7 +78,7 @@ class TextSubnet(Subnet[TextGeneration]):
             self._judge(answer, evidence[id(answer)]) if why is None else Verdict(0.0, why)
             for answer, why in zip(answers, unfit, strict=True)
         ]
-        return _banded(answers, verdicts)
+        return banded(answers, verdicts, units="token_ids")
 
     async def _vocabulary(self) -> int:
         if self.context.engine is None:
@@ -137,22 +137,6 @@ def _unfit(answer: Answer[TextGeneration], vocabulary: int) -> str | None:
     if not all(0 <= token < vocabulary for token in ids):
         return "a token outside the vocabulary"
     return None
-
-
-def _banded(answers: Sequence[Answer[TextGeneration]], verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Times the speed band of those that passed: their rank by seconds for each token."""
-    passed = {
-        str(number): answer.elapsed / len(answer.reply.token_ids)
-        for number, (answer, verdict) in enumerate(zip(answers, verdicts, strict=True))
-        if verdict.value
-    }
-    bands = speed_bands(passed) if passed else {}
-    return [
-        Verdict(verdict.value * bands[str(number)] / HIGH, verdict.reason, verdict.caught, verdict.evidence)
-        if verdict.value
-        else verdict
-        for number, verdict in enumerate(verdicts)
-    ]
 
 
 def _correct(prompt: object, text: str) -> float:
