@@ -134,7 +134,7 @@ class ChainSettings(Settings):
     state: str = Field(
         default="", description='folder of the state; "": chain/ under $RANVIER_HOME or ~/.ranvier'
     )
-    genesis: str = Field(default="", description='genesis file for a new chain; "": an empty chain')
+    genesis: str = Field(default="", description="genesis file, needed once: a new chain starts from it")
     host: str = Field(default="127.0.0.1", description="interface to listen on")
     port: Port = Field(default=9944, description="port to listen on; 0 takes a free one")
     log: LogSettings = Field(default=LogSettings(), description="logging")

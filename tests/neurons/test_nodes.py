@@ -19,6 +19,7 @@ from ranvier.protocol import AddressPolicy, Answered, Dendrite, Refused, Target
 from ranvier.subnets import check_revealed
 from ranvier.subnets.discover import load_miner
 
+
 async def test_honest_miners_earn_and_a_free_one_does_not(world: Any) -> None:
     events: list[Any] = []
     file = world.folder / "events.jsonl"
@@ -47,7 +48,9 @@ async def test_honest_miners_earn_and_a_free_one_does_not(world: Any) -> None:
     assert last[world.key("m2").ss58_address].value == 0.0
     assert [report.round for report in reports] == sorted({report.round for report in reports})
     assert any(isinstance(event, WeightsSet) and event.landing == "landed" for event in events)
-    assert [json.loads(line)["event"] for line in file.read_text().splitlines()] == [event.event for event in events]
+    assert [json.loads(line)["event"] for line in file.read_text().splitlines()] == [
+        event.event for event in events
+    ]
     commitments = {event.epoch: event.commitment for event in events if isinstance(event, SecretCommitted)}
     for event in events:
         if isinstance(event, SecretRevealed):
@@ -115,7 +118,11 @@ async def test_health_names_what_is_wrong_and_metrics_count(new_world: Callable[
     world = new_world()
     async with world.chain() as chain:
         node = validator_node(world, chain, "v0")
-        async with going(node), HealthServer([node], "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
+        async with (
+            going(node),
+            HealthServer([node], "127.0.0.1", 0) as server,
+            aiohttp.ClientSession() as session,
+        ):
             await until(lambda: node.health().gauges)
             async with session.get(f"http://127.0.0.1:{server.port}/health") as response:
                 assert (response.status, (await response.json())["degraded"]) == (200, {})

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ranvier.chain import RAO, GenesisNeuron, GenesisSubnet, Keypair, Wallet, local_genesis, local_hyperparameters
+from ranvier.chain import (
+    RAO,
+    GenesisNeuron,
+    GenesisSubnet,
+    Keypair,
+    Wallet,
+    local_genesis,
+    local_hyperparameters,
+)
 from ranvier.chain.local import LocalChain
 from ranvier.neurons.config import DoorSettings, MinerSettings, Network, ValidatorSettings
 from ranvier.neurons.miner import MinerNode
@@ -69,7 +77,9 @@ class World:
             *("--state", str(self.folder / "nodes")),
         ]
 
-    def run(self, *arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, timeout: float = 60, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """`ranvier ARGUMENTS` as a process, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "ranvier.neurons.cli", *arguments],
@@ -122,7 +132,9 @@ def miner_node(world: World, chain: LocalChain, name: str, miner: Any = None, **
     return MinerNode(given, world.network, chain, world.key(name), subnet, miner or subnet.miner)
 
 
-def validator_node(world: World, chain: LocalChain, name: str, listeners: Any = (), **settings: Any) -> ValidatorNode:
+def validator_node(
+    world: World, chain: LocalChain, name: str, listeners: Any = (), **settings: Any
+) -> ValidatorNode:
     given = ValidatorSettings(
         **{"subnet": "sums:SumSubnet", "netuid": 1, "state": str(world.folder / "nodes"),
            "round_blocks": 3, "refresh_blocks": 2, **settings}
