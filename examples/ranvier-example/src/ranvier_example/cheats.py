@@ -1,50 +1,46 @@
-"""How a miner may try to be paid without searching."""
+"""Miners that want to be paid for less than the work; the package's tests show that they are not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import BaseModel
+from ranvier.protocol import Caller
+from ranvier.subnets import Cheat, Miner, Relay
+from ranvier_example.miner import PuzzleMiner, numbers_of
+from ranvier_example.numbers import divide_out, is_prime
+from ranvier_example.synapse import Puzzle
 
-from ranvier.protocol import Answered, Caller, Code, Refusal
-from ranvier.subnets import Cheat, Miner
-from ranvier_example.puzzle import Puzzle, PuzzleMiner
-
-
-class Relay(Miner[Puzzle]):
-    """Forwards the puzzle to another miner and passes its solutions on."""
-
-    async def answer(self, request: Puzzle, caller: Caller) -> BaseModel:
-        """What the first miner that answers found, for us as caller: under another seed than the validator's."""
-        if self.context.dendrite is not None:
-            for peer in self.context.peers():
-                outcome = await self.context.dendrite.ask(peer.target, request, deadline=2.0)
-                if isinstance(outcome, Answered):
-                    answered: BaseModel = outcome.reply
-                    return answered
-        raise Refusal(Code.DECLINED, "nobody to relay to")
+EASY: Final = 100
+"""The lazy miner tries divisors below this."""
 
 
-class Constant(Miner[Puzzle]):
-    """The same numbers for every puzzle."""
+class Constant(PuzzleMiner):
+    """Works once and returns those factors for ever."""
 
-    async def answer(self, request: Puzzle, caller: Caller) -> BaseModel:
-        """One, two, three."""
-        return Puzzle.Reply(solutions=tuple(range(request.count)))
+    _first: Puzzle.Reply | None = None
+
+    async def answer(self, request: Puzzle, caller: Caller) -> Puzzle.Reply:
+        """The first answer."""
+        if self._first is None:
+            self._first = await super().answer(request, caller)
+        return self._first
 
 
-class Easier(PuzzleMiner):
-    """Searches with three bits less: an eighth of the work."""
+class Lazy(Miner[Puzzle]):
+    """Solves the numbers that a few divisions solve and leaves the others out."""
 
-    async def answer(self, request: Puzzle, caller: Caller) -> BaseModel:
-        """Solutions of an easier puzzle."""
-        easier = request.model_copy(update={"bits": max(1, request.bits - 3)})
-        return await super().answer(easier, caller)
+    async def answer(self, request: Puzzle, caller: Caller) -> Puzzle.Reply:
+        """Factors of the easy numbers only."""
+        found = []
+        for number in numbers_of(request, self.context.hotkey, caller.hotkey):
+            small, rest = divide_out(number, EASY)
+            found.append((*small, rest) if is_prime(rest) else ())
+        return Puzzle.Reply(factors=tuple(found))
 
 
 CHEATS: Final[Mapping[str, Cheat]] = {
     "relay": Cheat(Relay, "relay"),
     "constant": Cheat(Constant, "free"),
-    "easier": Cheat(Easier, "cheaper"),
+    "lazy": Cheat(Lazy, "cheaper"),
 }

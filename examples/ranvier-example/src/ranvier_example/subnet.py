@@ -1,18 +1,40 @@
-"""The validator's half: tasks from secret seeds, one hash to check each solution."""
+"""The validator's half: challenges, and what answers are worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from ranvier.subnets import Answer, Cheat, Round, Subnet, SubnetSettings, Task, Verdict, speed_bands
-from ranvier.subnets.speed import HIGH
+from pydantic import Field
+
+from ranvier.subnets import (
+    Answer,
+    Cheat,
+    Round,
+    Subnet,
+    SubnetSettings,
+    Task,
+    Verdict,
+    banded,
+)
 from ranvier_example.cheats import CHEATS
-from ranvier_example.puzzle import Puzzle, PuzzleMiner, PuzzleSettings, solves
+from ranvier_example.miner import PuzzleMiner, numbers_of
+from ranvier_example.numbers import proves
+from ranvier_example.synapse import Puzzle
+
+STEEPNESS: Final = 3
+"""The share of solved numbers is raised to this power: the last, hard ones are what is paid for."""
+
+
+class PuzzleSettings(SubnetSettings):
+    """Settings of the puzzle."""
+
+    deadline: float = Field(default=5.0, gt=0, description="seconds a miner has for one answer")
+    numbers: int = Field(default=12, ge=1, le=64, description="numbers to factor in one task")
 
 
 class PuzzleSubnet(Subnet[Puzzle]):
-    """Pays the share of solved puzzles times a bounded speed band."""
+    """Pays for the share of numbers that were factored, by steepness, times the speed band."""
 
     name: ClassVar[str] = "puzzle"
     synapse: ClassVar[type[Puzzle]] = Puzzle
@@ -21,29 +43,28 @@ class PuzzleSubnet(Subnet[Puzzle]):
     cheats: ClassVar[Mapping[str, Cheat]] = CHEATS
 
     def tasks(self, round: Round) -> Iterator[Task[Puzzle]]:
-        """One puzzle for each miner."""
-        settings = PuzzleSettings.model_validate(self.context.settings.model_dump())
+        """A challenge of its own for every miner."""
+        settings = self.context.settings
+        numbers = settings.numbers if isinstance(settings, PuzzleSettings) else PuzzleSettings().numbers
         for peer in round.peers:
-            challenge = round.seed(peer.hotkey).hex()
-            yield Task(peer, Puzzle(challenge=challenge, count=settings.count, bits=settings.bits))
+            for number in range(settings.tasks_per_miner):
+                challenge = round.seed(peer.hotkey, number).hex()
+                yield Task(peer, Puzzle(challenge=challenge, numbers=numbers))
 
     async def score(self, round: Round, answers: Sequence[Answer[Puzzle]]) -> list[Verdict]:
-        """All or nothing for each answer, then the speed band of those that passed."""
-        wrong = [_wrong(round, answer) for answer in answers]
-        times = {str(place): answers[place].elapsed for place, fault in enumerate(wrong) if fault is None}
-        bands = speed_bands(times) if times else {}
-        return [
-            Verdict(bands[str(place)] / HIGH, "solved") if fault is None else fault
-            for place, fault in enumerate(wrong)
-        ]
+        """Multiply back; a false factorisation is a proof of cheating, a missing one is only missing."""
+        return banded(answers, [_judge(round, answer) for answer in answers])
 
 
-def _wrong(round: Round, answer: Answer[Puzzle]) -> Verdict | None:
-    """What is wrong with an answer; None if nothing is."""
-    request, numbers = answer.task.request, answer.reply.solutions
-    if len(set(numbers)) != request.count or len(numbers) != request.count:
-        return Verdict(0.0, f"{len(set(numbers))} of {request.count} solutions")
-    seed = request.seed(answer.task.peer.hotkey, round.validator)
-    if all(0 <= number < 1 << 64 and solves(seed, number, request.bits) for number in numbers):
-        return None
-    return Verdict(0.0, "not solutions of this puzzle", caught=True)
+def _judge(round: Round, answer: Answer[Puzzle]) -> Verdict:
+    request, claimed = answer.task.request, answer.reply.factors
+    numbers = numbers_of(request, answer.task.peer.hotkey, round.validator)
+    if len(claimed) != len(numbers):
+        return Verdict(0.0, f"{len(claimed)} factorisations for {len(numbers)} numbers")
+    solved = 0
+    for number, factors in zip(numbers, claimed, strict=True):
+        if factors and not proves(number, factors):
+            return Verdict(0.0, "false factors", caught=True)
+        solved += bool(factors)
+    share = solved / len(numbers)
+    return Verdict(share**STEEPNESS, f"{solved} of {len(numbers)} solved", evidence={"share": share})
