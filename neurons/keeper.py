@@ -98,7 +98,7 @@ class ScoreKeeper:
         stayed = {hotkey: place for hotkey, place in places.items() if place and place[0] == asked[hotkey]}
         changed = self._book.record([result for result in results if result.hotkey in stayed])
         lines = {hotkey: Line(*stayed[hotkey], entry) for hotkey, entry in changed.items()}
-        said = report(changed)
+        said = report(dict(self._book.entries))
         try:
             with self._database.transaction():
                 self._rows.write(lines)

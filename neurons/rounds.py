@@ -69,8 +69,8 @@ class Rounds:
         results = await self._results(round_, tasks, outcomes)
         seconds = time.perf_counter() - started
 
-        def report(changed: dict[str, Entry]) -> RoundReport:
-            return _report(place, round_, seconds, results, changed)
+        def report(entries: dict[str, Entry]) -> RoundReport:
+            return _report(place, round_, seconds, results, entries)
 
         return self._keeper.acknowledge(number, results, members, self._metagraph(), report)
 
@@ -109,10 +109,10 @@ class Rounds:
 
 
 def _report(
-    place: Place, round_: Round, seconds: float, results: Sequence[Result], changed: dict[str, Entry]
+    place: Place, round_: Round, seconds: float, results: Sequence[Result], entries: dict[str, Entry]
 ) -> RoundReport:
     lines = (
-        _line(peer.hotkey, peer.uid, [result for result in results if result.hotkey == peer.hotkey], changed)
+        _line(peer.hotkey, peer.uid, [result for result in results if result.hotkey == peer.hotkey], entries)
         for peer in round_.peers
     )
     return RoundReport(
@@ -126,7 +126,7 @@ def _report(
     )
 
 
-def _line(hotkey: str, uid: int, results: Sequence[Result], changed: dict[str, Entry]) -> MinerLine:
+def _line(hotkey: str, uid: int, results: Sequence[Result], entries: dict[str, Entry]) -> MinerLine:
     answered = [result for result in results if isinstance(result.outcome, Answered)]
     counted = [result.value for result in results if result.value is not None]
     return MinerLine(
@@ -136,7 +136,7 @@ def _line(hotkey: str, uid: int, results: Sequence[Result], changed: dict[str, E
         answered=len(answered),
         verified=sum(bool(result.verdict and result.verdict.value) for result in answered),
         value=sum(counted) / len(counted) if counted else None,
-        average=changed[hotkey].average if hotkey in changed else 0.0,
+        average=entries[hotkey].average if hotkey in entries else 0.0,
         elapsed=sum(result.outcome.elapsed for result in answered) / len(answered) if answered else None,
         reason=next((text for text in map(_reason, results) if text), ""),
     )

@@ -123,8 +123,12 @@ def _load(model: Any, config: Path | None, flags: dict[str, Any], *, show: bool)
 
     nodes = load_nodes(model, config, flags)
     if show:
+        from ranvier.neurons.context import subnet_settings
+        from ranvier.subnets import load_subnet
+
         for node in nodes:
-            typer.echo(render(node), nl=False)
+            own = subnet_settings(load_subnet(node.subnet), node.settings)
+            typer.echo(render(node, own), nl=False)
         return ()
     configure(nodes[0].log)
     return nodes

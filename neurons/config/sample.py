@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
+
+HEAD: Final = """\
+# Every key with its meaning. What is left out has its default. RANVIER_KEY=... (RANVIER_TABLE__KEY=...) in the
+# environment wins over this file, a flag over both; an unknown key is an error.
+"""
 
 
 def render(settings: BaseModel, own: BaseModel | None = None) -> str:
     """Every key with its value and what it means; ``own`` are the subnet's settings, for the table ``[settings]``."""
     tables: list[tuple[str, str, Any]] = []
-    lines: list[str] = []
+    lines: list[str] = [HEAD]
     for key, text, value in _items(settings):
         if key == "settings" and own is not None:
             tables.append((key, text, own))
@@ -31,7 +36,7 @@ def _table(value: BaseModel | dict[str, Any]) -> Iterator[str]:
             yield f"{key} = {_toml(inner)}"
         return
     for key, text, inner in _items(value):
-        yield f"# {text}" if text else "#"
+        yield f"# {text or key.replace('_', ' ')}"
         # TOML has no null: what is not set is shown as a comment.
         yield f"# {key} is not set" if inner is None else f"{key} = {_toml(inner)}"
 

@@ -82,15 +82,14 @@ async def _served(chain: Any, hotkey: str) -> bool:
 
 async def test_a_validator_comes_back_with_its_scores(world: Any) -> None:
     reports: list[Any] = []
-    async with world.chain() as chain:
-        async with going(miner_node(world, chain, "m0")):
-            await until(lambda: _served(chain, world.key("m0").ss58_address))
-            async with going(validator_node(world, chain, "v0", [reports.append])):
-                await until(lambda: sum(isinstance(event, RoundReport) for event in reports) >= 2)
-            before = [event for event in reports if isinstance(event, RoundReport)][-1]
-            reports.clear()
-            async with going(validator_node(world, chain, "v0", [reports.append])):
-                await until(lambda: any(isinstance(event, RoundReport) for event in reports))
+    async with world.chain() as chain, going(miner_node(world, chain, "m0")):
+        await until(lambda: _served(chain, world.key("m0").ss58_address))
+        async with going(validator_node(world, chain, "v0", [reports.append])):
+            await until(lambda: sum(isinstance(event, RoundReport) for event in reports) >= 2)
+        before = [event for event in reports if isinstance(event, RoundReport)][-1]
+        reports.clear()
+        async with going(validator_node(world, chain, "v0", [reports.append])):
+            await until(lambda: any(isinstance(event, RoundReport) for event in reports))
     after = next(event for event in reports if isinstance(event, RoundReport))
     assert after.round > before.round
     assert after.miners[0].average > before.miners[0].average > 0

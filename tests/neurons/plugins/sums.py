@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ranvier.protocol import Caller, Reply, Synapse
 from ranvier.subnets import Answer, Cheat, Miner, Round, Subnet, SubnetSettings, Task, Verdict
@@ -42,7 +42,7 @@ class SumSubnet(Subnet[Sum]):
     synapse = Sum
     miner = Adder
     Settings = Settings
-    cheats = {"zero": Cheat(Zero, "free")}
+    cheats: ClassVar = {"zero": Cheat(Zero, "free")}
 
     def tasks(self, round: Round) -> Iterable[Task[Sum]]:
         for peer in round.peers:
