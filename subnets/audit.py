@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -37,14 +38,22 @@ def draw_audits(
 ) -> list[Answer[S]]:
     """The answers to be verified. Call it when all answers are in: the draw depends on what they are.
 
-    The key mixes the epoch's secret with the size and time of each answer's arrival position, so that neither
-    miner nor validator knows it before the round ends.
+    The key mixes the epoch's secret with a digest of everything that was answered, so that neither a miner nor the
+    validator knows the draw before the round ends.
     """
     chosen = []
-    arrival = sum(answer.outcome.size for answer in answers)
+    said = _digest(answers)
     for number, answer in enumerate(answers):
         hotkey = answer.task.peer.hotkey
-        draw = round.random(hotkey, number, purpose=f"audit|{arrival}").random()
+        draw = round.random(hotkey, number, purpose=f"audit|{said}").random()
         if draw < audit_rate(base, records.get(hotkey, Record())):
             chosen.append(answer)
     return chosen
+
+
+def _digest(answers: Sequence[Answer[S]]) -> str:
+    """SHA-256 hex over hotkeys and replies, in order."""
+    total = hashlib.sha256()
+    for answer in answers:
+        total.update(answer.task.peer.hotkey.encode() + hashlib.sha256(repr(answer.reply).encode()).digest())
+    return total.hexdigest()

@@ -4,7 +4,7 @@
 - A hotkey starts at zero. One that was not asked keeps its average.
 - Answered and not drawn for an audit changes nothing: only audited credit is paid.
 - A validator's own failure is no score.
-- Caught is zero at once and for ``penalty_rounds`` more.
+- Caught is zero at once and for ``penalty_rounds`` more rounds that count.
 """
 
 from __future__ import annotations
@@ -98,10 +98,14 @@ class ScoreBook:
                 penalty=self._settings.penalty_rounds,
             )
         counted = [result.value for result in results if result.value is not None]
-        entry = replace(entry, rounds=entry.rounds + 1, penalty=max(0, entry.penalty - 1))
         if not counted:
-            return entry
+            return replace(entry, rounds=entry.rounds + 1)
         value = 0.0 if entry.penalty else sum(counted) / len(counted)
         alpha = self._settings.alpha
-        passed = entry.passed + sum(value > 0 for value in counted) if all(counted) else 0
-        return replace(entry, average=alpha * value + (1 - alpha) * entry.average, passed=passed)
+        return replace(
+            entry,
+            average=alpha * value + (1 - alpha) * entry.average,
+            rounds=entry.rounds + 1,
+            passed=entry.passed + len(counted) if all(counted) else 0,
+            penalty=max(0, entry.penalty - 1),
+        )

@@ -4,12 +4,15 @@ SubnetError
     UnknownSubnet       no plugin of that name
     BrokenPlugin        a plugin exists and cannot be loaded
     NotCommitted        a revealed secret is not the one that was committed to
+    BadName             a name that a new subnet cannot have
+    FolderTaken         a new package's folder exists already
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class SubnetError(Exception):
@@ -40,3 +43,19 @@ class BrokenPlugin(SubnetError):
 
 class NotCommitted(SubnetError):
     """A secret whose hash is not the published one."""
+
+
+class BadName(SubnetError):
+    """A new subnet cannot be called so."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        self.name, self.rule = name, rule
+        super().__init__(f"a subnet cannot be named {name!r}: {rule}")
+
+
+class FolderTaken(SubnetError):
+    """Where a new package would stand, something stands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"{folder} exists; choose another name, or another folder with --in")

@@ -92,6 +92,8 @@ def fault(request: TextGeneration, reply: Any, evidence: TokenEvidence) -> str |
         return "goes on after the end token"
     if reply.finish_reason == "stop" and reply.token_ids[-1] not in ends:
         return "stops without the end token"
+    if reply.finish_reason == "stop" and evidence.expected[-1] not in ends:
+        return "ends where the model goes on"
     if reply.finish_reason == "length" and len(reply.token_ids) != request.max_tokens:
         return "stops before the limit"
     if reply.text != evidence.text:

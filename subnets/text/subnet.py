@@ -83,7 +83,9 @@ class TextSubnet(Subnet[TextGeneration]):
     async def _vocabulary(self) -> int:
         if self.context.engine is None:
             raise EngineUnfit("(none)", "the text subnet needs a text engine; name one with --engine")
-        info = await self.context.engine.require("text", self.engine.features if self.engine else ())
+        info = await self.context.engine.require(
+            "text", self.engine.features if self.engine else (), self.context.model
+        )
         return int(str(info.extra["vocabulary"]))
 
     async def _evidence(self, round: Round, answers: Sequence[Answer[TextGeneration]]) -> list[TokenEvidence]:
@@ -93,7 +95,7 @@ class TextSubnet(Subnet[TextGeneration]):
         for answer in answers:
             how = sampling(answer.task.request, answer.task.peer.hotkey, round.validator)
             asked.append(ScoreRequest(messages(answer.task.request), how, answer.reply.token_ids))
-        return await self.context.engine.score(asked)
+        return await self.context.engine.score(asked, model=self.context.model)
 
     def _judge(self, answer: Answer[TextGeneration], evidence: TokenEvidence) -> Verdict:
         """Validity; the value is the verified volume, still without the speed band."""
