@@ -111,6 +111,4 @@ class Loader:
     def _image(self, name: str) -> Any:
         from ranvier.engines.image.model import load_image
 
-        return load_image(
-            name, text_encoder=self._body(), device=self._device, dtype=self._dtype or "float32"
-        )
+        return load_image(name, device=self._device, dtype=self._dtype or "float32")

@@ -8,13 +8,13 @@ many pictures and a model that only memorises them fails.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 SIZE: Final = 32
-Pixels = npt.NDArray[np.float32]
+Pixels = npt.NDArray[Any]
 Random = np.random.Generator
 
 COLOURS: Final = {
@@ -160,7 +160,7 @@ def _place(canvas: Pixels, thing: Thing, place: str | None, rng: Random) -> None
     canvas[:] = canvas * (1 - cover) + _shade(thing.colour, rng) * cover
 
 
-def _distance(shape: str, u: Pixels, v: Pixels) -> Pixels:
+def _distance(shape: str, u: Pixels, v: Pixels) -> Any:
     """Signed distance to the outline in units of the radius: negative inside."""
     r = np.hypot(u, v)
     if shape == "circle":
@@ -180,4 +180,4 @@ def _distance(shape: str, u: Pixels, v: Pixels) -> Pixels:
         return np.maximum(r - 0.95, 0.78 - np.hypot(u - 0.42, v + 0.1))
     angle = np.arctan2(u, -v)
     folded = np.abs((angle + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
-    return r * np.cos(folded - 0.0) - (1.05 - 0.62 * folded / (np.pi / 5))
+    return r * np.cos(folded) - (1.05 - 0.62 * folded / (np.pi / 5))

@@ -37,7 +37,8 @@ def test_no_code_from_data(path: Path) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_does_not_import_torch_or_the_sdk(package: str) -> None:
-    code = f"import sys, ranvier.{package}; print([m for m in ('torch', 'transformers', 'bittensor') if m in sys.modules])"
+    heavy = "('torch', 'transformers', 'bittensor')"
+    code = f"import sys, ranvier.{package}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -51,7 +53,8 @@ def test_base_install_imports_without_torch_or_sdk(python: Path, tmp_path: Path)
     code = (
         "import importlib, importlib.util, sys\n"
         "for name in ('torch', 'transformers', 'bittensor'): assert importlib.util.find_spec(name) is None, name\n"
-        "for name in ('protocol', 'chain', 'engines', 'subnets', 'neurons'): importlib.import_module('ranvier.' + name)\n"
+        "for name in ('protocol', 'chain', 'engines', 'subnets', 'neurons'):\n"
+        "    importlib.import_module('ranvier.' + name)\n"
         "import ranvier; print(ranvier.__file__)\n"
     )
     assert str(ROOT) not in run(python, "-I", "-c", code, cwd=tmp_path)
