@@ -7,11 +7,26 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 WORDS: Final = (
     *("<pad>", "<none>", "<unknown>", "a", "and", "at", "the", "on", "ground"),
-    *("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey"),
+    *(
+        "red",
+        "orange",
+        "yellow",
+        "green",
+        "teal",
+        "blue",
+        "purple",
+        "pink",
+        "brown",
+        "black",
+        "white",
+        "grey",
+    ),
     *("circle", "square", "triangle", "star", "ring", "cross", "diamond", "crescent"),
     *("small", "medium", "large", "top", "bottom", "left", "right", "plain", "striped", "spotted", "shaded"),
 )
@@ -31,15 +46,22 @@ def encode_words(captions: Sequence[str]) -> Any:
     return torch.tensor(rows)
 
 
-class CaptionEncoder(nn.Module):
+class CaptionEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers has no types
     """Word numbers to states of shape (captions, LENGTH, WIDTH) and a mask of real words."""
 
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self) -> None:
         super().__init__()
         self.words = nn.Embedding(len(WORDS), WIDTH)
         self.places = nn.Parameter(torch.randn(LENGTH, WIDTH) * 0.02)
         layer = nn.TransformerEncoderLayer(
-            WIDTH, nhead=4, dim_feedforward=256, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            WIDTH,
+            nhead=4,
+            dim_feedforward=256,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
         )
         self.layers = nn.TransformerEncoder(layer, num_layers=2, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(WIDTH)

@@ -144,7 +144,8 @@ def _ground(scene: Scene, rng: Random) -> Pixels:
         canvas += contrast * dots[..., None]
     elif scene.ground == "shaded":
         canvas += (along - along.mean())[..., None] * 2.2
-    return np.clip(canvas, 0, 255).astype(np.float32)
+    clipped: Pixels = np.clip(canvas, 0, 255).astype(np.float32)
+    return clipped
 
 
 def _place(canvas: Pixels, thing: Thing, place: str | None, rng: Random) -> None:
