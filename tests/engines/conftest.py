@@ -1,0 +1,49 @@
+"""A tiny random model, made on the fly: the same code paths as a real one, in milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORDS = (
+    *("<pad>", "<unk>", "<s>", "</s>", "user", "assistant"),
+    *("sea", "sky", "bread", "stone", "red", "blue", "runs", "sings"),
+)
+TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}assistant"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a two-layer Llama and a word tokenizer."""
+    torch = pytest.importorskip("torch")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    vocabulary = {word: number for number, word in enumerate(WORDS)} | {f"w{n}": 14 + n for n in range(50)}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, unk_token="<unk>", pad_token="<pad>", eos_token="</s>", bos_token="<s>"
+    )
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(str(folder))
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256, eos_token_id=3, bos_token_id=2, pad_token_id=0,
+        initializer_range=0.6,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(str(folder), safe_serialization=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Any:
+    """The tiny model, loaded as any folder is."""
+    from ranvier.engines.text.model import CausalText
+    from ranvier.engines.text.network import Network
+
+    return CausalText("tiny", Network.load(str(tiny_folder), dtype="float32", device="cpu"))

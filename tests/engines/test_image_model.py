@@ -1,0 +1,130 @@
+"""The shipped scenes model: declared, seeded, the same in every batch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+
+from ranvier.engines.errors import ModelNotFound  # noqa: E402
+from ranvier.engines.image.calibration import load_calibration  # noqa: E402
+from ranvier.engines.image.distance import distance  # noqa: E402
+from ranvier.engines.image.model import load_image  # noqa: E402
+from ranvier.engines.image.png import read_png  # noqa: E402
+from ranvier.engines.models import ImageRequest  # noqa: E402
+from ranvier.engines.training.scenes import captions, draw_scene, paint  # noqa: E402
+
+pytestmark = pytest.mark.models
+
+PROMPTS = (
+    "a large red circle on a plain blue ground",
+    "a green star and a pink ring on a striped white ground",
+)
+
+
+def asked(prompt=PROMPTS[0], seed=1, steps=12):
+    return ImageRequest(prompt, bytes([seed] * 32), steps, 1.5, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.set_num_threads(1)
+    return load_image("scenes")
+
+
+@pytest.fixture(scope="module")
+def drawn(model):
+    requests = [asked(PROMPTS[0], 1), asked(PROMPTS[0], 2), asked(PROMPTS[1], 1)]
+    return [read_png(png, 32, 32) for png in model.generate(requests)]
+
+
+def test_it_is_the_model_of_the_shipped_gate(model):
+    gate = load_calibration()
+    assert (model.info.digest, model.info.dtype) == (gate.digest, gate.dtype)
+    assert model.info.kind == "image"
+    assert (model.info.extra["width"], model.info.extra["steps"]) == (gate.width, gate.steps)
+
+
+def test_alone_or_in_any_batch_it_draws_the_same(model, drawn):
+    gate = load_calibration()
+    mixed = model.generate([asked(PROMPTS[1], 9, steps=2), asked(PROMPTS[0], 2), asked(PROMPTS[0], 1)])
+    alone = model.generate([asked(PROMPTS[1], 1)])
+    for received, expected in ((mixed[2], drawn[0]), (mixed[1], drawn[1]), (alone[0], drawn[2])):
+        assert gate.judge(distance(read_png(received, 32, 32), expected)) == "same"
+
+
+def test_seed_prompt_and_steps_make_another_picture(model, drawn):
+    gate = load_calibration()
+    fewer = read_png(model.generate([asked(steps=6)])[0], 32, 32)
+    assert gate.judge(distance(drawn[0], drawn[1])) == "other"
+    assert gate.judge(distance(drawn[0], drawn[2])) == "other"
+    assert gate.judge(distance(drawn[0], fewer)) != "same"
+
+
+def test_the_ground_has_the_colour_that_was_asked_for(drawn):
+    red, _, blue = np.median(drawn[0].reshape(-1, 3), axis=0)
+    assert blue > red + 60
+
+
+def test_the_file_names_the_model_and_the_steps(model):
+    (png,) = model.generate([asked(steps=2)])
+    assert model.info.digest.encode() in png
+    assert b"steps\x002" in png
+
+
+def test_another_size_is_refused(model):
+    with pytest.raises(ValueError, match="32x32"):
+        model.generate([replace(asked(), width=64)])
+
+
+def test_it_saves_and_loads_like_any_pipeline(model, tmp_path, drawn):
+    model._pipeline.save_pretrained(tmp_path / "copy", safe_serialization=True)
+    copy = load_image(str(tmp_path / "copy"))
+    (png,) = copy.generate([asked(PROMPTS[0], 1)])
+    assert load_calibration().judge(distance(read_png(png, 32, 32), drawn[0])) == "same"
+
+
+def test_an_ordinary_pipeline_loads_from_a_folder(tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    unet = diffusers.UNet2DModel(
+        sample_size=8,
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+    )
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler()).save_pretrained(tmp_path / "other")
+    other = load_image(str(tmp_path / "other"))
+    assert other.info.kind == "image"
+    assert len(other.info.digest) == 64
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not json"])
+def test_a_folder_that_is_no_pipeline_says_what_to_name(tmp_path, text):
+    (tmp_path / "model_index.json").write_text(text)
+    with pytest.raises(ModelNotFound, match="safetensors"):
+        load_image(str(tmp_path))
+
+
+def test_weights_that_can_hold_code_are_refused(tmp_path):
+    (tmp_path / "model_index.json").write_text(
+        '{"_class_name": "ScenesPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "caption": ["ranvier.engines.image.caption", "CaptionEncoder"]}'
+    )
+    for part in ("unet", "caption"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "diffusion_pytorch_model.bin").write_bytes(b"anything")
+        (tmp_path / part / "config.json").write_text('{"_class_name": "x"}')
+    with pytest.raises(ModelNotFound):
+        load_image(str(tmp_path))
+
+
+def test_captions_are_compositions_and_leave_much_to_chance():
+    assert captions() >= 100_000
+    rng = np.random.default_rng(0)
+    scene = draw_scene(rng)
+    one, other = paint(scene, rng), paint(scene, rng)
+    assert one.shape == (3, 32, 32)
+    assert one.dtype == np.float32
+    assert not np.array_equal(one, other)
