@@ -61,7 +61,7 @@ def test_other_noise_or_temperature_shows(tiny: Any, change: dict[str, Any]) -> 
     (evidence,) = tiny.score([scored(honest, made.token_ids)])
     share = sum(a == b for a, b in zip(evidence.expected, made.token_ids, strict=True)) / len(made.token_ids)
     assert share < 0.9
-    assert sum(evidence.margin) > 3
+    assert sum(evidence.margin) > 0.5
 
 
 def test_a_pruned_model_shares_weights_and_shows(tiny: Any) -> None:
