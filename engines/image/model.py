@@ -104,7 +104,7 @@ def load_image(
         index = json.loads((folder / "model_index.json").read_text())
         kind = ScenesPipeline if index["_class_name"] == ScenesPipeline.__name__ else DiffusionPipeline
         pipeline = kind.from_pretrained(folder, dtype=getattr(torch, dtype), use_safetensors=True)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelNotFound(
             name,
             str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
