@@ -157,7 +157,7 @@ def test_a_full_disk_is_noticed_before_work(
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(preparing.shutil, "disk_usage", lambda root: usage)
-    with pytest.raises(PrepareFailed, match="are needed in .* RANVIER_HOME"):
+    with pytest.raises(PrepareFailed, match=r"are needed in .* RANVIER_HOME"):
         preparing.prepare(["probe"], Steps(), store=Store(tmp_path / "models"))
     assert recipe == []
 
@@ -192,5 +192,5 @@ def test_an_absent_gpu_is_named(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has one")
-    with pytest.raises(ModelNotFound, match="no CUDA device.*--device cpu"):
+    with pytest.raises(ModelNotFound, match=r"no CUDA device.*--device cpu"):
         Loader(device="cuda", store=Store(tmp_path)).load([Spec("text", "smollm2")])
