@@ -40,6 +40,6 @@ def banded(answers: Sequence[Answer[Any]], verdicts: Sequence[Verdict], units: s
     }
     bands = speed_bands(passed)
     return [
-        replace(verdict, value=verdict.value * bands[str(number)] / HIGH) if verdict.value else verdict
+        replace(verdict, value=verdict.value * (bands[str(number)] / HIGH)) if verdict.value else verdict
         for number, verdict in enumerate(verdicts)
     ]
