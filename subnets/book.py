@@ -71,8 +71,16 @@ class ScoreBook:
 
     @property
     def averages(self) -> dict[str, float]:
-        """What `Subnet.weights` is given: averages of those that are not under penalty."""
-        return {key: entry.average for key, entry in self._entries.items() if not entry.penalty}
+        """What `Subnet.weights` is given: averages of those that are neither under penalty nor on trial.
+
+        Without a trial, one honest answer that is repeated from then on would be paid until the first catch.
+        """
+        trial = self._settings.trial_rounds
+        return {
+            hotkey: entry.average
+            for hotkey, entry in self._entries.items()
+            if not entry.penalty and entry.rounds >= trial
+        }
 
     def record(self, results: Sequence[Result]) -> dict[str, Entry]:
         """Take in one round; the changed lines are returned for storage."""

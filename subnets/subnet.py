@@ -33,6 +33,7 @@ class SubnetSettings(BaseModel):
         default=1.0, gt=0, le=1, description="share of answers verified, drawn after they came"
     )
     penalty_rounds: int = Field(default=20, ge=0, description="rounds a caught miner earns nothing")
+    trial_rounds: int = Field(default=3, ge=0, description="first rounds of a hotkey, watched and not paid")
     alpha: float = Field(
         default=0.2, gt=0, le=1, description="weight of the newest round in the moving average"
     )
