@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranvier.subnets import Record, audit_rate, draw_audits
-from ranvier.subnets.audit import PROBATION
+from ranvier.subnets.audit import FLOOR, PROBATION
 
 PROVEN = Record(passed=PROBATION)
 NAMES = [f"miner-{number}" for number in range(200)]
@@ -19,7 +19,8 @@ def drawn(round_, answers, base=0.3, record=PROVEN) -> list[str]:
 
 @given(st.floats(0.001, 1), st.integers(0, 10_000), st.booleans())
 def test_the_rate_is_never_zero_and_never_above_one(base, passed, caught) -> None:
-    assert 0 < audit_rate(base, Record(passed, caught)) <= 1
+    assert base * FLOOR <= audit_rate(base, Record(passed, caught)) <= 1
+    assert FLOOR > 0
 
 
 @given(st.floats(0.001, 1), st.integers(0, 500))
