@@ -28,6 +28,11 @@ from ranvier.subnets import Subnet, load_subnet
 FAUCET: Final = 1_000
 """TAO that the operator's coldkey holds at the start, to register miners and validators of one's own."""
 OWNER: Final = "owner"
+GUEST: Final = "guest"
+"""A staked seat on every subnet that nobody of the cast uses: for a validator of the operator's own."""
+GUEST_STAKE: Final = 6_000
+CHAIN_PORT: Final = 9944
+"""Where the profile `local` looks; another one is taken where it is occupied."""
 
 ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text=smollm2", "text=smollm2-pruned"),
@@ -56,25 +61,25 @@ def _continued(folder: Folder, options: Options) -> Plan:
     wanted = (options.subnets, options.block_time, options.tempo)
     if wanted != (tuple(subnet.name for subnet in plan.subnets), plan.block_time, plan.tempo):
         raise StateMismatch(folder.root, "it has other subnets or another pace")
-    plan = plan.model_copy(update={"chain_port": free_port()})
+    plan = plan.model_copy(update={"chain_port": free_port(CHAIN_PORT)})
     folder.plan.write_text(plan.model_dump_json(indent=1))
     return plan
 
 
 def _found(folder: Folder, options: Options) -> Plan:
     folder.make()
-    owner = _wallet(folder, options.seed, OWNER)
+    owner, guest = (_wallet(folder, options.seed, name) for name in (OWNER, GUEST))
     subnets = tuple(
         _subnetwork(folder, options.seed, netuid, load_subnet(name))
         for netuid, name in enumerate(options.subnets, 1)
     )
-    _genesis(subnets, options, owner.coldkey_address()).write(folder.genesis)
+    _genesis(subnets, options, owner, guest).write(folder.genesis)
     plan = Plan(
         seed=options.seed,
         block_time=options.block_time,
         tempo=options.tempo,
         round_blocks=options.round_blocks,
-        chain_port=free_port(),
+        chain_port=free_port(CHAIN_PORT),
         subnets=subnets,
     )
     folder.plan.write_text(plan.model_dump_json(indent=1))
@@ -119,20 +124,26 @@ def _key(text: str) -> Keypair:
     return Keypair.create_from_seed(seed)
 
 
-def _genesis(subnets: tuple[Subnetwork, ...], options: Options, owner: str) -> Genesis:
+def _genesis(subnets: tuple[Subnetwork, ...], options: Options, owner: Wallet, guest: Wallet) -> Genesis:
+    seat = GenesisNeuron(
+        hotkey=guest.hotkey_address(), coldkey=guest.coldkey_address(), stake=GUEST_STAKE * RAO
+    )
     return local_genesis(
         [
             GenesisSubnet(
                 name=subnet.name,
-                owner=owner,
+                owner=owner.coldkey_address(),
                 hyperparameters=local_hyperparameters(options.tempo),
-                neurons=tuple(
-                    GenesisNeuron(hotkey=member.hotkey, coldkey=member.coldkey, stake=member.stake)
-                    for member in subnet.members
+                neurons=(
+                    *(
+                        GenesisNeuron(hotkey=member.hotkey, coldkey=member.coldkey, stake=member.stake)
+                        for member in subnet.members
+                    ),
+                    seat,
                 ),
             )
             for subnet in subnets
         ],
         block_time=options.block_time,
-        balances={owner: FAUCET * RAO},
+        balances={owner.coldkey_address(): FAUCET * RAO},
     )

@@ -109,8 +109,12 @@ class Folder:
         return self.nodes / member
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
+def free_port(wanted: int = 0) -> int:
+    """A TCP port of the loopback interface that nobody listens on now: ``wanted`` if it can be had."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
         return int(probe.getsockname()[1])
