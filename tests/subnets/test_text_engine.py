@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ranvier.engines import EngineClient, ScoreRequest
+from ranvier.engines import EngineClient, ScoreRequest, TokenEvidence
 from ranvier.protocol import Caller
 from ranvier.subnets import Context
 from ranvier.subnets.text import TextGeneration, TextMiner, TextSettings, TextSubnet
@@ -37,18 +37,34 @@ def settings(**changes) -> TextSettings:
     return TextSettings(**{"deadline": 120.0, "max_tokens": 40, **changes})
 
 
-async def test_an_honest_answer_is_what_one_prefill_expects(engine) -> None:
-    request = TextGeneration(prompt="Tell me of a harbour at night.", challenge="17" * 32, max_tokens=40)
-    miner = TextMiner(Context(1, "miner", settings(), engine=engine))
-    reply = await miner.answer(request, Caller("validator"))
-    (seen,) = await engine.score(
-        [ScoreRequest(messages(request), sampling(request, "miner", "validator"), reply.token_ids)],
+def asked(request: TextGeneration, miner: str, reply: TextGeneration.Reply) -> ScoreRequest:
+    return ScoreRequest(messages(request), sampling(request, miner, "validator"), reply.token_ids)
+
+
+def share(seen: TokenEvidence) -> float:
+    """Share of seeded choices among tokens that could have been others."""
+    rows = [gap == 0 for gap, nats in zip(seen.margin, seen.entropy, strict=True) if nats > 0.5]
+    return sum(rows) / len(rows)
+
+
+@pytest.mark.timeout(300)
+async def test_one_prefill_tells_honest_from_pruned_and_from_relayed(engine) -> None:
+    request = TextGeneration(prompt="Tell me of a harbour at night.", challenge="17" * 32, max_tokens=32)
+    honest, pruned = [
+        await TextMiner(Context(1, "miner", settings(), engine=engine, model=model)).answer(
+            request, Caller("validator")
+        )
+        for model in ("smollm2", "smollm2-pruned")
+    ]
+    seen = await engine.score(
+        [asked(request, "miner", honest), asked(request, "miner", pruned), asked(request, "relay", honest)],
         model="smollm2",
     )
-    equal = sum(one == two for one, two in zip(seen.expected, reply.token_ids, strict=True))
-    assert equal >= 0.9 * len(reply.token_ids)
-    assert seen.text == reply.text
-    assert reply.logprobs == pytest.approx(seen.logprob, abs=0.3)
+    assert share(seen[0]) >= 0.85
+    assert share(seen[1]) < 0.75
+    assert share(seen[2]) < 0.65
+    assert seen[0].text == honest.text
+    assert honest.logprobs == pytest.approx(seen[0].logprob, abs=0.5)
 
 
 @pytest.mark.timeout(600)
@@ -62,11 +78,3 @@ async def test_honest_miners_are_paid_and_no_cheat_is(engine) -> None:
         assert "another computation" in ranking.reasons[name][-1], name
     assert set(ranking.reasons["short"]) == {"stops without the end token"}
     assert all("valid" in reason for reason in ranking.reasons["honest-1"][3:])
-
-
-@pytest.mark.timeout(300)
-async def test_a_relay_and_a_pruned_model_are_proven_within_three_rounds(engine) -> None:
-    chosen = [player for player in field_of(TextSubnet) if player.name in ("honest-1", "relay", "pruned")]
-    ranking = await Tournament(TextSubnet, chosen, engine=engine, settings=settings()).hold(rounds=4)
-    assert ranking.violations() == []
-    assert ranking.pay["honest-1"] == 1
