@@ -46,9 +46,7 @@ ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
 def open_plan(options: Options) -> Plan:
     """The stored plan, else a new network; raises `StateMismatch` where the stored one is another."""
     folder = Folder(options.state)
-    if options.fresh and folder.plan.exists():
-        shutil.rmtree(folder.root)
-    if folder.plan.exists():
+    if folder.plan.exists() and not options.fresh:
         return _continued(folder, options)
     return _found(folder, options)
 
@@ -67,11 +65,15 @@ def _continued(folder: Folder, options: Options) -> Plan:
 
 
 def _found(folder: Folder, options: Options) -> Plan:
+    """The plan is written last: a founding that was interrupted is begun again from nothing."""
+    chosen = [load_subnet(name) for name in options.subnets]
+    for part in (folder.chain, folder.wallets, folder.logs, folder.nodes):
+        shutil.rmtree(part, ignore_errors=True)
+    folder.plan.unlink(missing_ok=True)
     folder.make()
     owner, guest = (_wallet(folder, options.seed, name) for name in (OWNER, GUEST))
     subnets = tuple(
-        _subnetwork(folder, options.seed, netuid, load_subnet(name))
-        for netuid, name in enumerate(options.subnets, 1)
+        _subnetwork(folder, options.seed, netuid, subnet) for netuid, subnet in enumerate(chosen, 1)
     )
     _genesis(subnets, options, owner, guest).write(folder.genesis)
     plan = Plan(
