@@ -138,7 +138,35 @@ def _sort(rng: random.Random) -> Prompt:
     return Prompt(
         "sort",
         f"Sort these numbers from small to large and comment on each: {', '.join(map(str, numbers))}.",
-        str(min(numbers)),
+        ", ".join(map(str, sorted(numbers))),
+    )
+
+
+def _extract(rng: random.Random) -> Prompt:
+    people = rng.sample(NAMES, 3)
+    rooms = rng.sample(range(100, 999), 3)
+    asked = rng.randrange(3)
+    things = rng.sample(THINGS, 3)
+    notes = " ".join(
+        f"{name} left {thing} in room {room}."
+        for name, thing, room in zip(people, things, rooms, strict=True)
+    )
+    return Prompt(
+        "extract",
+        f"{notes} In which room is what {people[asked]} left? Answer in a polite note to {rng.choice(NAMES)}.",
+        str(rooms[asked]),
+    )
+
+
+def _summary(rng: random.Random) -> Prompt:
+    first, second = rng.sample(NAMES, 2)
+    thing, place = rng.choice(THINGS), rng.choice(PLACES)
+    return Prompt(
+        "summary",
+        f"On day {rng.randint(2, 300)}, {first} and {second} met in {place}. They had argued about "
+        f"{rng.choice(TOPICS)}, lost {thing}, and found it again after {rng.randint(2, 50)} hours. Summarise this "
+        f"{rng.choice(FORMS)}, in a {rng.choice(MOODS)} tone, and name {first}.",
+        first,
     )
 
 
@@ -150,6 +178,8 @@ FAMILIES: Final[tuple[Callable[[random.Random], Prompt], ...]] = (
     _sum,
     _day,
     _sort,
+    _extract,
+    _summary,
 )
 
 

@@ -67,3 +67,19 @@ def test_expected_dates_are_right() -> None:
         assert found is not None
         later = datetime.strptime(found[1], "%d %B %Y") + timedelta(days=int(found[2]))
         assert prompt.expected == f"{later.day} {later:%B}"
+
+
+def test_expected_rooms_are_the_right_ones() -> None:
+    for seed in range(200):
+        prompt = next(one for family in FAMILIES if (one := family(random.Random(seed))).family == "extract")
+        rooms = dict(re.findall(r"(\w+) left .*? in room (\d+)", prompt.text))
+        asked = re.search(r"what (\w+) left", prompt.text)
+        assert asked is not None
+        assert prompt.expected == rooms[asked[1]]
+
+
+def test_expected_orders_are_sorted() -> None:
+    prompt = next(one for family in FAMILIES if (one := family(random.Random(3))).family == "sort")
+    numbers = list(map(int, str(prompt.expected).split(", ")))
+    assert numbers == sorted(numbers)
+    assert all(str(number) in prompt.text for number in numbers)
