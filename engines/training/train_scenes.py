@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ranvier.engines.image.caption import CaptionEncoder, encode_words
 from ranvier.engines.image.unet import build_unet, clean_estimate, pack
@@ -57,11 +57,15 @@ def save(folder: Path, unet: Any, encoder: Any, facts: dict[str, Any]) -> None:
     (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def train(folder: Path, minutes: float, seed: int, rate: float) -> None:
-    """Train for ``minutes`` of wall clock; the learning rate warms up for 100 steps and falls to a tenth."""
+def train(folder: Path, minutes: float, seed: int, rate: float, start: Path | None = None) -> None:
+    """Train for ``minutes`` of wall clock; the learning rate warms up for 100 steps and falls to a tenth.
+
+    ``start`` names a folder of an earlier run whose averaged weights are taken up.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     unet, encoder = build_unet().to(memory_format=torch.channels_last), CaptionEncoder()
+    before = _take_up(start, unet, encoder) if start else {"steps": 0, "cpu_minutes": 0.0}
     average = copy.deepcopy((unet, encoder))
     weights = [*unet.parameters(), *encoder.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01)
@@ -78,16 +82,24 @@ def train(folder: Path, minutes: float, seed: int, rate: float) -> None:
         _follow(average, (unet, encoder), min(0.995, (step + 1) / (step + 10)))
         if step % SAVE_EVERY == 0:
             facts = {
-                "steps": step,
+                "steps": before["steps"] + step,
                 "batch": BATCH,
                 "seed": seed,
-                "cpu_minutes": round((time.process_time() - cpu) / 60, 1),
+                "cpu_minutes": round(before["cpu_minutes"] + (time.process_time() - cpu) / 60, 1),
                 "loss": round(smooth, 4),
                 "captions": captions(),
             }
             save(folder, *average, facts)
             _log.info("%s", facts)
-    save(folder, *average, {**facts, "steps": step, "loss": round(smooth, 4)})
+    save(folder, *average, {**facts, "steps": before["steps"] + step, "loss": round(smooth, 4)})
+
+
+def _take_up(start: Path, unet: Any, encoder: Any) -> dict[str, Any]:
+    """Load an earlier run's weights; its figures are returned and added to."""
+    for name, network in (("unet", unet), ("caption", encoder)):
+        network.load_state_dict(load_file(start / f"{name}.safetensors"))
+    figures: dict[str, Any] = json.loads((start / "training.json").read_text())
+    return figures
 
 
 def _follow(average: tuple[Any, Any], present: tuple[Any, Any], keep: float) -> None:
@@ -107,11 +119,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path, help="folder of an earlier run to go on from")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(chosen.threads)
-    train(chosen.out, chosen.minutes, chosen.seed, chosen.rate)
+    train(chosen.out, chosen.minutes, chosen.seed, chosen.rate, chosen.start)
 
 
 if __name__ == "__main__":
