@@ -52,7 +52,10 @@ class ReplayGuard:
     def accept(self, hotkey: str, nonce: int, now: int) -> None:
         """Remember the pair; raises `Refusal` if it was seen, if it may have been, or if memory is full."""
         while self._order and self._order[0][0] < now:
-            self._seen.discard(self._order.popleft()[1])
+            forgotten = self._order.popleft()[1]
+            self._seen.discard(forgotten)
+            # Whoever steps the clock back must not make a forgotten nonce fresh again.
+            self._floor = max(self._floor, forgotten[1])
         pair = (hotkey, nonce)
         if nonce <= self._floor or pair in self._seen:
             raise Refusal(Code.REPLAYED, "seen before, or sent before this axon started")
