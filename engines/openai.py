@@ -65,7 +65,7 @@ class ImagesBody(Lenient):
     size: str = Field(default="32x32", pattern=r"^\d{1,4}x\d{1,4}$")
     response_format: Literal["b64_json"] = "b64_json"
     steps: int = Field(default=12, ge=1, le=200)
-    guidance: float = Field(default=1.5, ge=0, le=50)
+    guidance: float = Field(default=3.0, ge=0, le=50)
 
 
 class OpenAiRoutes:

@@ -13,7 +13,7 @@ from ranvier.engines.image.caption import encode_words
 from ranvier.engines.image.unet import BLOCK, SIZE, clean_estimate, unpack
 
 STEPS: Final = 12
-GUIDANCE: Final = 1.5
+GUIDANCE: Final = 3.0
 
 
 class ScenesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has no types

@@ -21,7 +21,7 @@ class ImageGeneration(Synapse):
     prompt: str = Field(min_length=1, max_length=2000)
     challenge: str = Field(pattern=r"^[0-9a-f]{64}$", description="32 random bytes, hex")
     steps: int = Field(default=12, ge=1, le=100)
-    guidance: float = Field(default=1.5, ge=0, le=30)
+    guidance: float = Field(default=3.0, ge=0, le=30)
     width: int = Field(default=32, ge=8, le=1024, description="pixels")
     height: int = Field(default=32, ge=8, le=1024, description="pixels")
 

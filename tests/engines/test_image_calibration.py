@@ -34,7 +34,8 @@ def test_the_shipped_model_passes_its_gate_and_its_thresholds_part_the_distribut
     limits = gate.thresholds
     assert all(one.mean_q999 < limits.same_mean for one in gate.honest.values())
     assert all(one.high_q999 <= limits.same_high for one in gate.honest.values())
-    assert gate.seed_to_seed.mean_q001 > limits.other_mean
+    assert gate.seed_to_seed.mean_q001 > limits.same_mean
+    assert gate.seed_to_seed.mean_q01 > limits.other_mean
     assert gate.judge(Distance(0.0, 0.0)) == "same"
     assert gate.judge(Distance(0.0, limits.same_high + 1)) == "doubtful"
     assert gate.judge(Distance(limits.other_mean + 1, 255.0)) == "other"
@@ -50,5 +51,5 @@ def test_every_cheat_lies_beyond_what_is_paid(name):
 
 
 def test_a_missing_calibration_names_the_command(tmp_path):
-    with pytest.raises(ModelNotFound, match="image.gate"):
+    with pytest.raises(ModelNotFound, match=r"image\.gate"):
         load_calibration(tmp_path / "gate.json")

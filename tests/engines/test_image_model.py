@@ -1,5 +1,6 @@
 """The shipped scenes model: declared, seeded, the same in every batch."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ PROMPTS = (
 
 
 def asked(prompt=PROMPTS[0], seed=1, steps=12):
-    return ImageRequest(prompt, bytes([seed] * 32), steps, 1.5, 32, 32)
+    return ImageRequest(prompt, bytes([seed] * 32), steps, 3.0, 32, 32)
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +110,12 @@ def test_a_folder_that_is_no_pipeline_says_what_to_name(tmp_path, text):
 
 
 def test_weights_that_can_hold_code_are_refused(tmp_path):
-    (tmp_path / "model_index.json").write_text(
-        '{"_class_name": "ScenesPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "caption": ["ranvier.engines.image.caption", "CaptionEncoder"]}'
-    )
-    for part in ("unet", "caption"):
+    parts = {
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "caption": ["ranvier.engines.image.caption", "CaptionEncoder"],
+    }
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "ScenesPipeline", **parts}))
+    for part in parts:
         (tmp_path / part).mkdir()
         (tmp_path / part / "diffusion_pytorch_model.bin").write_bytes(b"anything")
         (tmp_path / part / "config.json").write_text('{"_class_name": "x"}')
