@@ -48,6 +48,8 @@ async def read_body(request: web.Request, limits: Limits) -> bytes:
         raise Refusal(Code.TOO_LARGE, f"at most {limits.max_body} bytes") from error
     except TimeoutError as error:
         raise Refusal(Code.DEADLINE, "the body did not arrive in time") from error
+    except web.RequestPayloadError as error:
+        raise Refusal(Code.MALFORMED, "the body is not framed as HTTP frames it") from error
 
 
 def read_call(request: web.Request, body: bytes, known: Mapping[str, Served], limits: Limits) -> Call:
