@@ -38,6 +38,8 @@ class AddressPolicy:
         """As `refusal`, for a resolved address; IPv4 inside IPv6 is judged as IPv4."""
         mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
         judged = mapped or address
+        if judged.is_loopback:  # first: ::1 also counts as reserved
+            return None if self.allow_private else f"{address} is not public"
         if judged.is_multicast or judged.is_unspecified or judged.is_reserved:
             return f"{address} is no unicast address"
         if not self.allow_private and not judged.is_global:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import json
 import socket
@@ -32,6 +33,8 @@ from ranvier.protocol.synapse import Synapse
 
 MAX_REFUSAL = 4096
 """Bytes of a refusal that are read; ours are a few hundred."""
+MAX_WAIT = 3600.0
+"""Seconds that a refusal may ask to wait; more is taken for no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ class _GuardedResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         allowed = [one for one in found if not self._policy.refusal_of(ipaddress.ip_address(one["host"]))]
         if not allowed:
-            raise OSError(f"{host} leads to no address that may be called")
+            raise OSError(errno.EADDRNOTAVAIL, f"{host} leads to no address that may be called")
         return allowed
 
     async def close(self) -> None:
@@ -234,7 +237,7 @@ def _refused(target: Target, elapsed: float, sent: _Sent, body: bytes) -> Outcom
     try:
         content = json.loads(body)
         code, detail = str(content["code"])[:40], str(content.get("detail", ""))[:200]
-        wait = content.get("retry_after")
+        retry_after = _seconds(content.get("retry_after"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Invalid(target, elapsed, f"status {sent.response.status} without a refusal's code")
     try:
@@ -243,8 +246,13 @@ def _refused(target: Target, elapsed: float, sent: _Sent, body: bytes) -> Outcom
         proven = False
     else:
         proven = True
-    retry_after = float(wait) if isinstance(wait, int | float) else None
     return Refused(target, elapsed, code, detail, retry_after, proven)
+
+
+def _seconds(wait: object) -> float | None:
+    """A peer's ``retry_after``, where it is a time that a caller can wait: zero to `MAX_WAIT`."""
+    fits = isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait <= MAX_WAIT
+    return float(wait) if fits else None  # type: ignore[arg-type]
 
 
 def _streamed(
@@ -255,18 +263,26 @@ def _streamed(
     if reader.refusal is not None:
         code, detail = str(reader.refusal.get("code"))[:40], str(reader.refusal.get("detail", ""))[:200]
         return Refused(target, elapsed, code, detail, proven=True)
-    return Answered(target, elapsed, _parse(request, json.dumps(reader.reply).encode()), size)
+    try:
+        body = json.dumps(reader.reply).encode()
+    except RecursionError as error:
+        raise InvalidReply("the reply is nested too deeply") from error
+    return Answered(target, elapsed, _parse(request, body), size)
 
 
 async def _lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
     """Lines without their ends; at most ``limit`` bytes together."""
-    held, size = b"", 0
+    held: list[bytes] = []
+    size = 0
     async for part in response.content.iter_any():
         size += len(part)
         if size > limit:
             raise InvalidReply(f"the stream is longer than {limit} bytes")
-        *lines, held = (held + part).split(b"\n")
-        for line in lines:
-            yield line
-    if held:
+        # Parts of an unfinished line are joined once: a drip of single bytes must not cost their square.
+        first, *rest = part.split(b"\n")
+        held.append(first)
+        for following in rest:
+            yield b"".join(held)
+            held = [following]
+    if any(held):
         raise InvalidReply("the stream was cut short")
