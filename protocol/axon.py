@@ -6,11 +6,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel
 
 from ranvier.protocol.btauth import Signed, prove, read_claim
 from ranvier.protocol.caller import Caller
@@ -22,12 +25,20 @@ from ranvier.protocol.handlers import Handler, Served, served
 from ranvier.protocol.keys import Keypair
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.nonces import ReplayGuard
-from ranvier.protocol.request import read_body, read_call, refusal_response, reply_response
+from ranvier.protocol.request import Call, read_body, read_call, refusal_response, reply_response
 from ranvier.protocol.streams import StreamWriter
 from ranvier.protocol.synapse import Synapse
 
 S = TypeVar("S", bound=Synapse)
 _log = logging.getLogger(__name__)
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+)
+"""aiohttp's log, less what is only a peer's broken HTTP: strangers must not fill our logs with tracebacks."""
+
+LAST_FRAMES = 2.0
+"""Seconds for the refusal that ends a stream."""
 
 
 class Axon:
@@ -85,6 +96,7 @@ class Axon:
         runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_http_log,
             handler_cancellation=True,
             handle_signals=False,
             keepalive_timeout=self.limits.idle_timeout,
@@ -92,6 +104,7 @@ class Axon:
             max_line_size=self.limits.max_header,
             max_field_size=self.limits.max_header,
             lingering_time=1.0,
+            shutdown_timeout=1.0,  # `stop` has waited already
         )
         await runner.setup()
         try:
@@ -148,50 +161,91 @@ class Axon:
             raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
         call = read_call(request, body, self._served, self.limits)
         try:
-            async with asyncio.timeout(call.deadline), self._gate.turn(caller):
+            async with asyncio.timeout(call.deadline) as clock, self._gate.turn(caller):
                 if call.streams:
-                    return await self._stream(request, call.served, call.synapse, caller, signed)
+                    ends = clock.when()
+                    clock.reschedule(None)  # from its head on, only the stream itself can say that it is late
+                    return await self._stream(request, call, caller, signed, ends)
                 return await self._answer(call.served, call.synapse, caller, signed)
         except TimeoutError as error:
             raise Refusal(Code.DEADLINE, "the deadline passed") from error
 
     async def _answer(self, served: Served, synapse: Synapse, caller: Caller, signed: Signed) -> web.Response:
-        reply = await self._run(served, synapse, caller)
-        self.stats["answered"] += 1
-        return reply_response(self.key, signed, reply)
-
-    async def _run(self, served: Served, synapse: Synapse, caller: Caller) -> Any:
         try:
-            if not served.streams:
-                return await served.handler(synapse, caller)
-            items = [item async for item in served.handler(synapse, caller) if not isinstance(item, str)]
-        except (Refusal, asyncio.CancelledError, TimeoutError):
+            if served.streams:
+                reply = await _last(served.handler(synapse, caller))
+            else:
+                reply = _reply(await served.handler(synapse, caller))
+            response = reply_response(self.key, signed, reply)
+        except Refusal:
             raise
         except Exception as error:  # a handler may raise anything; the caller learns only that it failed
             raise self._failed(served, error) from error
-        return items[-1]
+        self.stats["answered"] += 1
+        return response
 
     async def _stream(
-        self, request: web.Request, served: Served, synapse: Synapse, caller: Caller, signed: Signed
+        self, request: web.Request, call: Call, caller: Caller, signed: Signed, ends: float | None
     ) -> web.StreamResponse:
         writer = StreamWriter(self.key, signed)
+        refusal: Refusal | None = None
         response = await writer.open(request)
         try:
-            if served.streams:
-                async for item in served.handler(synapse, caller):
-                    await writer.write(item)
-            else:
-                await writer.write(await served.handler(synapse, caller))
-        except TimeoutError:
-            await writer.refuse(Refusal(Code.DEADLINE, "the deadline passed"))
-        except Refusal as refusal:
-            await writer.refuse(refusal)
-        except Exception as error:  # noqa: BLE001  as in `_run`; the stream has begun, so the refusal is its last frame
-            await writer.refuse(self._failed(served, error))
+            async with asyncio.timeout_at(ends) as clock:
+                await self._pieces(writer, call, caller)
+        except Refusal as refused:
+            refusal = refused
+        except Exception as error:  # noqa: BLE001  as in `_answer`
+            if clock.expired():
+                refusal = Refusal(Code.DEADLINE, "the deadline passed")
+            elif request.transport is not None and not request.transport.is_closing():
+                refusal = self._failed(call.served, error)
+        # The stream has begun, so a refusal is its last frame.
+        if refusal is not None:
+            await _end(request, writer, refusal)
         self.stats[writer.ending] += 1
         return response
+
+    async def _pieces(self, writer: StreamWriter, call: Call, caller: Caller) -> None:
+        served = call.served
+        if not served.streams:
+            await writer.write(_reply(await served.handler(call.synapse, caller)))
+            return
+        async with aclosing(served.handler(call.synapse, caller)) as items:
+            async for item in items:
+                if not isinstance(item, str):
+                    await writer.write(_reply(item))
+                    return
+                await writer.write(item)
+        _reply(None)
 
     def _failed(self, served: Served, error: Exception) -> Refusal:
         _log.error("the handler of %s failed: %s: %s", served.synapse.__name__, type(error).__name__, error)
         _log.debug("handler failure", exc_info=error)
         return Refusal(Code.FAILED, "the handler failed")
+
+
+async def _last(items: AsyncGenerator[Any, None]) -> BaseModel:
+    """The reply of a handler that streams, for a caller that wants no pieces."""
+    async with aclosing(items):
+        async for item in items:
+            if not isinstance(item, str):
+                return _reply(item)
+    return _reply(None)
+
+
+def _reply(item: object) -> BaseModel:
+    """What a handler returned, if it is a reply."""
+    if not isinstance(item, BaseModel):
+        raise TypeError(f"a handler ends with a reply, not with {type(item).__name__}")
+    return item
+
+
+async def _end(request: web.Request, writer: StreamWriter, refusal: Refusal) -> None:
+    """Send the last frames to a caller that may have stopped reading; it must not hold its turn for ever."""
+    try:
+        async with asyncio.timeout(LAST_FRAMES):
+            await writer.refuse(refusal)
+    except (TimeoutError, ConnectionError):
+        if request.transport is not None:
+            request.transport.abort()

@@ -83,7 +83,7 @@ class Gate:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
                 heapq.heapify(self._waiting)
-            elif not waiter.turn.cancelled():
+            elif not waiter.turn.cancelled() and waiter.turn.exception() is None:
                 self._leave()
             raise
 
@@ -91,7 +91,8 @@ class Gate:
         last = max(self._waiting)
         self._waiting.remove(last)
         heapq.heapify(self._waiting)
-        last.turn.set_exception(Refusal(Code.BUSY, "the queue is full", retry_after=2.0))
+        if not last.turn.done():  # its deadline may have passed in this very turn of the loop
+            last.turn.set_exception(Refusal(Code.BUSY, "the queue is full", retry_after=2.0))
 
     def _leave(self) -> None:
         self._running -= 1
