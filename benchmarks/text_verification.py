@@ -152,8 +152,10 @@ def show(rows: Sequence[Row], cost: float, report: Console) -> None:
         )  # fmt: skip
     report.print(table)
     report.print(f"verifying costs {cost:.2f} of generating in batches of 16")
-    report.print(f"thresholds: share {LIMITS.share} / caught {LIMITS.caught_share}; "
-                 f"margin {LIMITS.margin} / caught {LIMITS.caught_margin}")  # fmt: skip
+    report.print(
+        f"limits at {POOL} tokens: share {LIMITS.lowest_share(POOL):.3f}, margin {LIMITS.highest_margin(POOL):.4f}; at "
+        f"{LIMITS.window}: {LIMITS.share}, {LIMITS.margin}; caught: {LIMITS.caught_share}, {LIMITS.caught_margin}"
+    )
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,7 +22,8 @@ class Thresholds(BaseModel):
     """What separates honest answers from others; data with its evidence in ``thresholds.json``.
 
     A token is informative above ``minimum_entropy`` nats. Below ``share`` or above ``margin`` an answer earns
-    nothing; below ``caught_share`` or above ``caught_margin`` it proves another computation.
+    nothing; both are for a full window and give way to fewer tokens as standard errors do. Below ``caught_share``
+    or above ``caught_margin`` it proves another computation, however many tokens there are.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -33,6 +35,14 @@ class Thresholds(BaseModel):
     margin: float
     caught_share: float
     caught_margin: float
+
+    def lowest_share(self, tokens: int) -> float:
+        """The share of seeded choices that so many informative tokens must reach."""
+        return 1 - (1 - self.share) * math.sqrt(self.window / tokens)
+
+    def highest_margin(self, tokens: int) -> float:
+        """The mean margin that so many informative tokens may have."""
+        return self.margin * math.sqrt(self.window / tokens)
 
 
 def shipped_thresholds() -> Thresholds:

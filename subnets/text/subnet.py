@@ -117,7 +117,7 @@ class TextSubnet(Subnet[TextGeneration]):
         shown = f"share {pool.share:.3f}, margin {pool.margin:.4f}"
         if pool.share < limits.caught_share or pool.margin > limits.caught_margin:
             return Verdict(0.0, f"another computation: {shown}", caught=True, evidence=facts)
-        if pool.share < limits.share or pool.margin > limits.margin:
+        if pool.share < limits.lowest_share(pool.tokens) or pool.margin > limits.highest_margin(pool.tokens):
             return Verdict(0.0, f"doubtful: {shown}", evidence=facts)
         return Verdict(len(reply.token_ids) / request.max_tokens, f"valid: {shown}", evidence=facts)
 

@@ -165,13 +165,15 @@ def test_the_newest_tokens_push_the_oldest_out() -> None:
         (0, 0.0, 0.8, False),
         (1, 0.02, 0.8, False),
         (5, 0.02, 0.0, False),
+        (2, 0.15, 0.0, False),
         (20, 0.1, 0.0, True),
         (2, 15.0, 0.0, True),
     ],
     ids=[
         "same dtype",
         "honest rounding",
-        "doubtful",
+        "too many",
+        "8-bit weights",
         "another model",
         "repaired only where the margin is wide",
     ],
@@ -179,6 +181,19 @@ def test_the_newest_tokens_push_the_oldest_out() -> None:
 async def test_share_and_margin_decide(wrong, margin, value, caught) -> None:
     verdict = await last_verdict(lambda ids: evidence(ids, wrong, margin))
     assert (verdict.value, verdict.caught) == (pytest.approx(value), caught), verdict.reason
+
+
+async def test_what_a_full_window_refuses_may_be_chance_in_a_thin_one() -> None:
+    thin, full = [await last_verdict(lambda ids: evidence(ids, 2, 0.15), rounds=rounds) for rounds in (2, 8)]
+    assert thin.value == pytest.approx(0.8)
+    assert (full.value, full.caught) == (0.0, False)
+
+
+@given(st.integers(64, 384), st.integers(64, 384))
+def test_limits_tighten_with_evidence_and_stay_above_proof(fewer, more) -> None:
+    fewer, more = sorted((fewer, more))
+    assert LIMITS.caught_share < LIMITS.lowest_share(fewer) <= LIMITS.lowest_share(more)
+    assert LIMITS.caught_margin > LIMITS.highest_margin(fewer) >= LIMITS.highest_margin(more)
 
 
 @given(st.integers(0, TOKENS), st.integers(0, TOKENS))
