@@ -89,6 +89,14 @@ def test_a_caught_hotkey_is_not_among_the_averages_while_it_is_punished() -> Non
     assert scores.averages == pytest.approx({"miner": 0.2})
 
 
+def test_a_new_hotkey_is_watched_before_it_is_paid() -> None:
+    scores = book()
+    for _ in range(SETTINGS.trial_rounds):
+        assert scores.averages == {}
+        play(scores, GOOD)
+    assert scores.averages == {"miner": scores["miner"].average}
+
+
 def test_one_caught_answer_among_many_is_enough() -> None:
     scores = book(average=0.9)
     scores.record([*[Result("miner", ANSWERED, GOOD)] * 9, Result("miner", ANSWERED, CAUGHT)])
