@@ -1,0 +1,64 @@
+"""Embeddings: unit vectors that do not depend on their company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ranvier.engines import EngineClient
+from ranvier.engines.server import EngineServer
+from ranvier.engines.store import Store
+
+pytestmark = pytest.mark.models
+TEXTS = ["a red apple", "an apple that is red", "quarterly figures of the harbour", "x", "word " * 60]
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Iterator[Any]:
+    if not Store().has("minilm"):
+        pytest.skip("minilm is not prepared; run `ranvier models prepare`")
+    from ranvier.engines.load import Loader, Spec
+
+    (model,) = Loader().load([Spec("embed", "minilm")])
+    yield model
+
+
+def test_vectors_have_length_one_and_the_declared_size(embedder: Any) -> None:
+    vectors = np.array(embedder.embed(TEXTS))
+    assert vectors.shape == (len(TEXTS), embedder.info.extra["dimensions"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_text_has_the_same_vector_alone_and_in_any_batch(embedder: Any) -> None:
+    together = np.array(embedder.embed(TEXTS))
+    alone = np.array([embedder.embed([text])[0] for text in TEXTS])
+    assert (together * alone).sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert np.array(embedder.embed(TEXTS[::-1]))[::-1] == pytest.approx(together, abs=1e-5)
+
+
+def test_meaning_is_near_and_nonsense_far(embedder: Any) -> None:
+    apple, same, other, *_ = np.array(embedder.embed(TEXTS))
+    assert apple @ same > 0.8
+    assert apple @ other < 0.4
+
+
+async def test_over_the_socket_and_the_openai_route(embedder: Any, tmp_path: Any) -> None:
+    import aiohttp
+
+    server = EngineServer([embedder])
+    endpoint = await server.start(f"unix:{tmp_path}/embed.sock")
+    async with EngineClient(endpoint) as client:
+        ours = await client.embed(TEXTS[:2])
+    connector = aiohttp.UnixConnector(f"{tmp_path}/embed.sock")
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.post("http://engine/v1/embeddings", json={"input": TEXTS[:2]}) as response,
+    ):
+        theirs = (await response.json())["data"]
+    await server.stop()
+    for index, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+        assert other["index"] == index
+        assert other["embedding"] == pytest.approx(own, abs=1e-5)
