@@ -25,7 +25,8 @@ class Constant(TextMiner):
         """The cheap text, cut or repeated to the length that is asked for."""
         if not self._tokens:
             made = await self.generate(request, Sampling(request.max_tokens, 0.0))
-            self._tokens = made.token_ids
+            ended = made.finish_reason == "stop"
+            self._tokens = made.token_ids[:-1] if ended else made.token_ids
         ids = (self._tokens * request.max_tokens)[: request.max_tokens]
         asked = ScoreRequest(messages(request), Sampling(request.max_tokens), ids)
         (evidence,) = await self.engine.score([asked])

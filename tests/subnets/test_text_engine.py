@@ -75,6 +75,6 @@ async def test_honest_miners_are_paid_and_no_cheat_is(engine) -> None:
     ranking = await Tournament(TextSubnet, players, engine=engine, settings=settings()).hold(rounds=6)
     assert ranking.violations() == []
     for name in ("relay", "constant", "pruned", "replay", "own-seed"):
-        assert "another computation" in ranking.reasons[name][-1], name
+        assert any("another computation" in reason for reason in ranking.reasons[name]), name
     assert set(ranking.reasons["short"]) == {"stops without the end token"}
     assert all("valid" in reason for reason in ranking.reasons["honest-1"][3:])
