@@ -56,6 +56,8 @@ CODES: Final[Mapping[str, ExitCode]] = {
     "ChainError": ExitCode.CHAIN_REFUSED,
     "UnknownSubnet": ExitCode.UNKNOWN_SUBNET,
     "BrokenPlugin": ExitCode.UNKNOWN_SUBNET,
+    "BadName": ExitCode.USAGE,
+    "FolderTaken": ExitCode.USAGE,
     "SubnetError": ExitCode.UNEXPECTED,
     "MissingExtra": ExitCode.MISSING_EXTRA,
     "ModelNotFound": ExitCode.MODEL_MISSING,
