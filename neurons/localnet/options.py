@@ -27,8 +27,8 @@ class Options:
 
     @classmethod
     def full(cls, state: Path, **settings: object) -> Options:
-        """The three built-in subnets with real models: blocks of one second, epochs of a minute."""
-        return cls(FULL_SUBNETS, state, block_time=1.0, tempo=60, round_blocks=20, **settings)  # type: ignore[arg-type]
+        """The three built-in subnets with real models: blocks of one second, epochs of three quarters of a minute."""
+        return cls(FULL_SUBNETS, state, block_time=1.0, tempo=45, round_blocks=15, **settings)  # type: ignore[arg-type]
 
     @classmethod
     def lite(cls, state: Path, **settings: object) -> Options:
