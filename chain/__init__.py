@@ -2,8 +2,21 @@
 
 from bittensor_core import Keypair
 
-from ranvier.chain.calls import AddStake, Call, Register, RemoveStake, Serve, SetWeights, Transfer
+from ranvier.chain.calls import (
+    AddStake,
+    Call,
+    CommitTimelocked,
+    CommitWeights,
+    Register,
+    RemoveStake,
+    RevealWeights,
+    Serve,
+    ServeTls,
+    SetWeights,
+    Transfer,
+)
 from ranvier.chain.client import ChainClient
+from ranvier.chain.commitments import commit_hash
 from ranvier.chain.connect import connect
 from ranvier.chain.errors import (
     BackEndMissing,
@@ -24,6 +37,7 @@ from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
     RAO,
+    Ability,
     AxonInfo,
     Block,
     Earned,
@@ -34,12 +48,15 @@ from ranvier.chain.models import (
     Neuron,
     Receipt,
     SubnetInfo,
+    Support,
+    WeightCommit,
 )
 from ranvier.chain.presets import local_genesis, local_hyperparameters
 from ranvier.chain.wallet import Wallet
 
 __all__ = [
     "RAO",
+    "Ability",
     "AddStake",
     "AxonInfo",
     "BackEndMissing",
@@ -52,6 +69,8 @@ __all__ = [
     "ChainError",
     "ChainTimeout",
     "ChainUnreachable",
+    "CommitTimelocked",
+    "CommitWeights",
     "Earned",
     "Epoch",
     "EpochRow",
@@ -68,15 +87,20 @@ __all__ = [
     "Receipt",
     "Register",
     "RemoveStake",
+    "RevealWeights",
     "Serve",
+    "ServeTls",
     "SetWeights",
     "StateUnusable",
     "SubnetInfo",
+    "Support",
     "Transfer",
     "UnknownNetwork",
     "Wallet",
     "WalletError",
+    "WeightCommit",
     "WrongChain",
+    "commit_hash",
     "connect",
     "local_genesis",
     "local_hyperparameters",

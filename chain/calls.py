@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -40,6 +40,21 @@ class Serve:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class ServeTls:
+    """Publish like `Serve`, and beside it the public key that the axon's TLS shows.
+
+    `certificate` is hex: one byte of algorithm, then at most 64 bytes of key, as the chain stores it.
+    """
+
+    netuid: Netuid
+    ip: Annotated[str, Field(max_length=45)]
+    port: U16
+    certificate: Annotated[str, Field(strict=True, pattern="^([0-9a-f]{2}){1,65}$")]
+    version: U32 = 1
+    call: Literal["ServeTls"] = "ServeTls"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class SetWeights:
     """Replace the signing hotkey's row of weights: `values[i]` (u16, relative) goes to uid `uids[i]`."""
 
@@ -48,6 +63,38 @@ class SetWeights:
     values: U16Row
     version_key: Amount = 0
     call: Literal["SetWeights"] = "SetWeights"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CommitWeights:
+    """Promise a row of weights by its hash (`commitments.commit_hash`); `RevealWeights` keeps the promise."""
+
+    netuid: Netuid
+    commit_hash: Annotated[str, Field(strict=True, pattern="^0x[0-9a-f]{64}$")]
+    call: Literal["CommitWeights"] = "CommitWeights"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RevealWeights:
+    """The row behind an earlier `CommitWeights` of the signing hotkey, while its window is open."""
+
+    netuid: Netuid
+    uids: U16Row
+    values: U16Row
+    salt: Annotated[tuple[U16, ...], Field(min_length=1, max_length=64)]
+    version_key: Amount = 0
+    call: Literal["RevealWeights"] = "RevealWeights"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CommitTimelocked:
+    """Send a row of weights encrypted to a later moment, at which the chain itself opens it."""
+
+    netuid: Netuid
+    uids: U16Row
+    values: U16Row
+    version_key: Amount = 0
+    call: Literal["CommitTimelocked"] = "CommitTimelocked"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -77,8 +124,20 @@ class Transfer:
     call: Literal["Transfer"] = "Transfer"
 
 
-Call: TypeAlias = Register | Serve | SetWeights | AddStake | RemoveStake | Transfer
-CALL_NAMES = tuple(kind.__name__ for kind in (Register, Serve, SetWeights, AddStake, RemoveStake, Transfer))
+Call: TypeAlias = (
+    Register
+    | Serve
+    | ServeTls
+    | SetWeights
+    | CommitWeights
+    | RevealWeights
+    | CommitTimelocked
+    | AddStake
+    | RemoveStake
+    | Transfer
+)
+CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
+"""Every kind of call that a client knows."""
 CALLS: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="call")])
 """Reads and writes any call as JSON."""
 

@@ -7,7 +7,17 @@ from typing import Protocol
 
 from ranvier.chain.calls import Call
 from ranvier.chain.hyperparameters import Hyperparameters
-from ranvier.chain.models import Block, Earned, Epoch, Event, Metagraph, Receipt, SubnetInfo
+from ranvier.chain.models import (
+    Block,
+    Earned,
+    Epoch,
+    Event,
+    Metagraph,
+    Receipt,
+    SubnetInfo,
+    Support,
+    WeightCommit,
+)
 
 
 class Keypair(Protocol):
@@ -89,8 +99,20 @@ class ChainClient(Protocol):
         """All rao in existence: every balance and every stake."""
         ...
 
-    def supports(self, call_type: type[Call]) -> bool:
-        """Whether this chain can carry out calls of this type."""
+    async def commits(self, netuid: int, hotkey: str) -> tuple[WeightCommit, ...]:
+        """Promised weights of a hotkey that are neither revealed nor dropped, oldest first."""
+        ...
+
+    async def genesis(self) -> str:
+        """0x and 64 hex digits that name the chain, whatever its endpoint."""
+        ...
+
+    async def block_time(self) -> float:
+        """Seconds between two blocks, as the chain means them to be."""
+        ...
+
+    async def supports(self, call_type: type[Call]) -> Support:
+        """Whether this chain can carry out calls of this type, looked up in what the live chain offers."""
         ...
 
     async def submit(self, call: Call, signer: Keypair, *, deadline: float = 30.0) -> Receipt:

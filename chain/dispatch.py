@@ -7,16 +7,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ranvier.chain.calls import AddStake, Call, Register, RemoveStake, Serve, SetWeights, Transfer
+from ranvier.chain.calls import (
+    AddStake,
+    Call,
+    CommitWeights,
+    Register,
+    RemoveStake,
+    RevealWeights,
+    Serve,
+    ServeTls,
+    SetWeights,
+    Transfer,
+)
 from ranvier.chain.errors import CallRefused
-from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import AxonInfo
 from ranvier.chain.rules import Rules
 from ranvier.chain.state import ChainState, Slot, SubnetState
-from ranvier.chain.weights import WeightsCall, max_upscale, refuse_weights
+from ranvier.chain.weight_calls import commit_weights, reveal_weights, set_weights
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _NOWHERE = frozenset({"0.0.0.0", "::", "255.255.255.255"})  # noqa: S104 - addresses to refuse, none to bind
+
+
+CARRIED_OUT = tuple(
+    kind.__name__
+    for kind in (
+        *(Register, Serve, ServeTls, SetWeights, CommitWeights, RevealWeights),
+        *(AddStake, RemoveStake, Transfer),
+    )
+)
+"""Names of the calls that this chain carries out."""
 
 
 @dataclass
@@ -37,12 +57,18 @@ class Dispatcher:
         handlers: dict[type, Callable[[Any, str, int], None]] = {
             Register: self._register,
             Serve: self._serve,
+            ServeTls: self._serve,
             SetWeights: self._set_weights,
+            CommitWeights: self._commit_weights,
+            RevealWeights: self._reveal_weights,
             AddStake: self._add_stake,
             RemoveStake: self._remove_stake,
             Transfer: self._transfer,
         }
-        handlers[type(call)](call, signer, block)
+        handler = handlers.get(type(call))
+        if handler is None:
+            _refuse(call, "CallDisabled", "this chain carries out no such call")
+        handler(call, signer, block)
 
     def _register(self, call: Register, coldkey: str, block: int) -> None:
         subnet = self._registrable(call, coldkey)
@@ -87,7 +113,7 @@ class Dispatcher:
         assert uid is not None, "a full subnet has a neuron to give way: nobody is immortal here"
         return uid
 
-    def _serve(self, call: Serve, hotkey: str, block: int) -> None:
+    def _serve(self, call: Serve | ServeTls, hotkey: str, block: int) -> None:
         if not self.state.registered_anywhere(hotkey):
             _refuse(call, "HotKeyNotRegisteredInNetwork", f"register {hotkey} first")
         slot = self._subnet(call, call.netuid).slot_of(hotkey)
@@ -100,11 +126,12 @@ class Dispatcher:
         wait = subnet.hyperparameters.serving_rate_limit
         if slot.axon is not None and block - slot.axon.block < wait:
             _refuse(call, "ServingRateLimitExceeded", f"served at {slot.axon.block}; once per {wait} blocks")
-        slot.axon = AxonInfo(call.ip, call.port, call.version, block)
+        certificate = call.certificate if isinstance(call, ServeTls) else ""
+        slot.axon = AxonInfo(call.ip, call.port, call.version, block, certificate)
         subnet.touch(f"slot/{subnet.uids[hotkey]}")
         self._tell("AxonServed", netuid=call.netuid, hotkey=hotkey, ip=call.ip, port=call.port)
 
-    def _check_address(self, call: Serve) -> None:
+    def _check_address(self, call: Serve | ServeTls) -> None:
         try:
             address = str(ipaddress.ip_address(call.ip))
         except ValueError:
@@ -115,49 +142,16 @@ class Dispatcher:
             _refuse(call, "InvalidIpAddress", f"{call.ip} is loopback; publish an address others can reach")
 
     def _set_weights(self, call: SetWeights, hotkey: str, block: int) -> None:
-        subnet = self.state.subnets.get(call.netuid)
-        name = refuse_weights(self._weights_call(call, subnet, hotkey, block))
-        if name is not None or subnet is None:
-            _refuse(call, name or "SubNetworkDoesNotExist", self._weights_reason(subnet, hotkey, block))
-        uid = subnet.uids[hotkey]
-        subnet.weights[uid] = dict(zip(call.uids, max_upscale(call.values), strict=True))
-        subnet.slots[uid].last_update = block
-        subnet.touch(f"weights/{uid}", f"slot/{uid}")
+        uid = set_weights(self.state, call, hotkey, block)
         self._tell("WeightsSet", netuid=call.netuid, uid=uid, hotkey=hotkey)
 
-    def _weights_call(
-        self, call: SetWeights, subnet: SubnetState | None, hotkey: str, block: int
-    ) -> WeightsCall:
-        slot = subnet.slot_of(hotkey) if subnet else None
-        settings = subnet.hyperparameters if subnet else Hyperparameters()
-        return WeightsCall(
-            uids=call.uids,
-            values=call.values,
-            version_key=call.version_key,
-            subnet_exists=subnet is not None,
-            neurons=len(subnet.slots) if subnet else 0,
-            uid=subnet.uids.get(hotkey) if subnet else None,
-            stake=self.state.ledger.staked(hotkey),
-            permit=slot is not None and slot.permit,
-            last_update=slot.last_update if slot else 0,
-            block=block,
-            minimum_stake=settings.weights_min_stake,
-            required_version=settings.weights_version_key,
-            rate_limit=settings.weights_rate_limit,
-            minimum_count=settings.min_allowed_weights,
-            maximum=settings.max_weight_limit,
-        )
+    def _commit_weights(self, call: CommitWeights, hotkey: str, block: int) -> None:
+        commit_weights(self.state, self.rules, call, hotkey, block)
+        self._tell("WeightsCommitted", netuid=call.netuid, hotkey=hotkey, commit_hash=call.commit_hash)
 
-    def _weights_reason(self, subnet: SubnetState | None, hotkey: str, block: int) -> str:
-        slot = subnet.slot_of(hotkey) if subnet else None
-        if subnet is None or slot is None:
-            return f"{hotkey} is no neuron of this subnet"
-        settings = subnet.hyperparameters
-        return (
-            f"block {block}, last update {slot.last_update}, rate limit {settings.weights_rate_limit}, "
-            f"permit {slot.permit}, {len(subnet.slots)} neurons, "
-            f"{settings.min_allowed_weights} weights at least, version {settings.weights_version_key}"
-        )
+    def _reveal_weights(self, call: RevealWeights, hotkey: str, block: int) -> None:
+        uid = reveal_weights(self.state, call, hotkey, block)
+        self._tell("WeightsRevealed", netuid=call.netuid, uid=uid, hotkey=hotkey)
 
     def _add_stake(self, call: AddStake, coldkey: str, block: int) -> None:
         if not self.state.ledger.can_pay(coldkey, call.amount):

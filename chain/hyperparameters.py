@@ -27,6 +27,10 @@ class Hyperparameters(BaseModel):
     weights_rate_limit: Blocks = Field(default=100, description="blocks between two settings of weights")
     weights_version_key: U64 = Field(default=0, description="lowest version key accepted; 0: any")
     weights_min_stake: U64 = Field(default=0, description="rao of stake needed to set weights")
+    commit_reveal: bool = Field(default=False, description="weights are committed first, shown later")
+    reveal_period: int = Field(
+        default=1, ge=1, le=100, description="epochs from a commitment to its revelation"
+    )
     serving_rate_limit: Blocks = Field(default=50, description="blocks between two servings of an axon")
     adjustment_interval: Blocks = Field(default=360, description="blocks between price adjustments (2024)")
     adjustment_alpha: U64 = Field(default=17893341751498265066, description="price inertia, of 2**64 (2024)")

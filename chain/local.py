@@ -13,11 +13,22 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter
 
 from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo
-from ranvier.chain.calls import CALL_NAMES, Call
+from ranvier.chain.calls import Call
 from ranvier.chain.client import Keypair
 from ranvier.chain.errors import CallRefused, ChainTimeout, ChainUnreachable
 from ranvier.chain.hyperparameters import Hyperparameters
-from ranvier.chain.models import Block, Earned, Epoch, Event, Metagraph, Receipt, SubnetInfo
+from ranvier.chain.models import (
+    Ability,
+    Block,
+    Earned,
+    Epoch,
+    Event,
+    Metagraph,
+    Receipt,
+    SubnetInfo,
+    Support,
+    WeightCommit,
+)
 from ranvier.chain.signed import SignedCall, sign_call
 from ranvier.chain.transport import Transport
 
@@ -31,6 +42,7 @@ _HYPERPARAMETERS = TypeAdapter(Hyperparameters)
 _SUBNETS = TypeAdapter(tuple[SubnetInfo, ...])
 _MATRIX = TypeAdapter(dict[int, dict[int, int]])
 _EVENTS = TypeAdapter(tuple[Event, ...])
+_COMMITS = TypeAdapter(tuple[WeightCommit, ...])
 _EPOCHS = TypeAdapter(tuple[Epoch, ...])
 _INTEGER = TypeAdapter(int)
 _TEXT = TypeAdapter(str)
@@ -145,10 +157,24 @@ class LocalChain:
                 )
         return dict(earned)
 
-    def supports(self, call_type: type[Call]) -> bool:
+    async def commits(self, netuid: int, hotkey: str) -> tuple[WeightCommit, ...]:
+        """Promised weights of a hotkey that are neither revealed nor dropped, oldest first."""
+        return await self._get(_COMMITS, f"/v1/subnets/{netuid}/commits/{hotkey}")
+
+    async def genesis(self) -> str:
+        """The hash of the chain's genesis."""
+        return (await self.info()).genesis
+
+    async def block_time(self) -> float:
+        """Seconds between two blocks."""
+        return (await self.info()).block_time
+
+    async def supports(self, call_type: type[Call]) -> Support:
         """Whether this chain can carry out calls of this type."""
-        names = self._info.calls if self._info is not None else CALL_NAMES
-        return call_type.__name__ in names
+        name = call_type.__name__
+        if name in (await self.info()).calls:
+            return Support(Ability.WORKS, name)
+        return Support(Ability.IMPOSSIBLE, f"{self._endpoint} knows no call {name}")
 
     async def advance(self, blocks: int = 1) -> Block:
         """Make blocks on a chain with a manual clock. Raises `CallRefused` (BadOrigin) on any other."""

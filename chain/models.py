@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +34,8 @@ class AxonInfo:
     port: int
     version: int
     block: int
+    certificate: str = ""
+    """Hex of the published TLS key, one byte of algorithm before it; empty where none was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,39 @@ class Receipt:
 
     block: int
     call_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightCommit:
+    """A promised row of weights that the chain has not seen yet.
+
+    It can be revealed from block `first_reveal` to block `last_reveal`, both included. `hash` is 0x and 64 hex
+    digits; empty for one that the chain opens by itself.
+    """
+
+    hash: str
+    block: int
+    first_reveal: int
+    last_reveal: int
+
+
+class Ability(StrEnum):
+    """How well a chain can carry out a kind of call."""
+
+    WORKS = "works"
+    FALLBACK = "fall-back"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whether a chain carries out a kind of call, and by which of its own calls or why not."""
+
+    ability: Ability
+    detail: str = ""
+
+    def __bool__(self) -> bool:
+        return self.ability is not Ability.IMPOSSIBLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.ledger import Ledger
-from ranvier.chain.models import AxonInfo, Block
+from ranvier.chain.models import AxonInfo, Block, WeightCommit
 from ranvier.chain.state import ChainState, Payment, Row, Slot, SubnetState
 
 _SCALARS = (
@@ -48,6 +48,7 @@ def names(state: ChainState) -> list[str]:
         found += [f"subnet/{netuid}/slot/{uid}" for uid in range(len(subnet.slots))]
         found += [f"subnet/{netuid}/weights/{uid}" for uid in subnet.weights]
         found += [f"subnet/{netuid}/bonds/{uid}" for uid in subnet.bonds]
+        found += [f"subnet/{netuid}/commits/{hotkey}" for hotkey in subnet.commits]
     return sorted(found)
 
 
@@ -86,6 +87,9 @@ def decode(records: Mapping[str, str], existential_deposit: int) -> ChainState:
             # Sorted names put a subnet's own record before its rows.
             rows = getattr(state.subnets[int(rest[0])], rest[1])
             rows[int(rest[2])] = {int(uid): weight for uid, weight in value.items()}
+        elif kind == "subnet" and rest[1] == "commits":
+            commits = tuple(WeightCommit(**commit) for commit in value)
+            state.subnets[int(rest[0])].commits[rest[2]] = commits
     return state
 
 
@@ -111,6 +115,9 @@ def _subnet_value(subnet: SubnetState, path: list[str]) -> Any:
         return _row(subnet.weights.get(int(path[1])))
     if path[0] == "bonds":
         return _row(subnet.bonds.get(int(path[1])))
+    if path[0] == "commits":
+        kept = subnet.commits.get(path[1])
+        return None if kept is None else [asdict(commit) for commit in kept]
     scalars = {name: getattr(subnet, name) for name in _SCALARS}
     loaded = [asdict(payment) for payment in subnet.loaded]
     parameters = subnet.hyperparameters.model_dump()

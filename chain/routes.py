@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from ranvier.chain import views
 from ranvier.chain.addresses import is_address
 from ranvier.chain.api import LONGEST_WAIT, MOST_EVENTS, Advance, CallState, ChainInfo
-from ranvier.chain.calls import CALL_NAMES
+from ranvier.chain.dispatch import CARRIED_OUT
 from ranvier.chain.errors import CallRefused, NotFound
 from ranvier.chain.node import ChainNode
 from ranvier.chain.signed import LONGEST_LIFE, SignedCall
@@ -45,6 +45,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{subnet}/weights", _of_subnet(views.weights))
     app.router.add_get(f"{subnet}/bonds", _of_subnet(views.bonds))
     app.router.add_get(f"{subnet}/epochs", _epochs)
+    app.router.add_get(f"{subnet}/commits/{{ss58}}", _commits)
     app.router.add_post("/v1/calls", _submit)
     app.router.add_get("/v1/calls/{hash:0x[0-9a-f]{64}}", _outcome)
     app.router.add_post("/v1/admin/advance", _advance)
@@ -87,7 +88,7 @@ async def _chain(request: web.Request) -> web.Response:
         block_time=genesis.block_time,
         longest_life=LONGEST_LIFE,
         allow_loopback=genesis.allow_loopback,
-        calls=CALL_NAMES,
+        calls=CARRIED_OUT,
     )
     return reply(info)
 
@@ -110,6 +111,11 @@ async def _epochs(request: web.Request) -> web.Response:
     node, netuid, since = request.app[NODE], int(request.match_info["netuid"]), _number(request, "since")
     await node.read(lambda state: views.subnet_of(state, netuid))
     return reply(await node.history(lambda store: store.epochs(netuid, since)))
+
+
+async def _commits(request: web.Request) -> web.Response:
+    netuid, hotkey = int(request.match_info["netuid"]), _address(request)
+    return reply(await request.app[NODE].read(lambda state: views.commits(state, netuid, hotkey)))
 
 
 async def _issuance(request: web.Request) -> web.Response:

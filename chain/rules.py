@@ -8,7 +8,12 @@ from typing import Protocol
 
 from ranvier.chain.pricing import Demand, adjust_prices, decay_factor, decay_price, raise_price
 from ranvier.chain.pruning import PRUNED_SCORE, prune_2024, prune_head
-from ranvier.chain.schedule import epoch_due_2024, epochs_in_block_head
+from ranvier.chain.schedule import (
+    epoch_due_2024,
+    epochs_in_block_head,
+    reveal_window_2024,
+    reveal_window_head,
+)
 from ranvier.chain.state import SubnetState
 
 _NO_WORK = 2**64 - 1
@@ -27,6 +32,10 @@ class Rules(Protocol):
 
     def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
         """The subnets whose epoch runs in this block."""
+        ...
+
+    def reveal_window(self, subnet: SubnetState, block: int) -> tuple[int, int]:
+        """First and last block in which weights committed in `block` can be revealed."""
         ...
 
     def refuse_registration(self, subnet: SubnetState) -> str | None:
@@ -75,6 +84,11 @@ class Rules2024:
         """Every subnet at (block + netuid + 1) mod (tempo + 1) == tempo."""
         return [s for s in subnets if epoch_due_2024(block, s.netuid, s.hyperparameters.tempo)]
 
+    def reveal_window(self, subnet: SubnetState, block: int) -> tuple[int, int]:
+        """One epoch, `reveal_period` epochs after the commitment's."""
+        settings = subnet.hyperparameters
+        return reveal_window_2024(block, subnet.netuid, settings.tempo, settings.reveal_period)
+
     def refuse_registration(self, subnet: SubnetState) -> str | None:
         """At most `max_regs_per_block`, and three times the target per interval."""
         settings = subnet.hyperparameters
@@ -117,6 +131,11 @@ class Rules2026:
         known = {s.netuid: s for s in subnets}
         due = ((s.netuid, s.counted_from, s.hyperparameters.tempo) for s in known.values())
         return [known[netuid] for netuid in epochs_in_block_head(block, due)]
+
+    def reveal_window(self, subnet: SubnetState, block: int) -> tuple[int, int]:
+        """`tempo` blocks, `reveal_period` tempos after the last epoch."""
+        settings = subnet.hyperparameters
+        return reveal_window_head(block, subnet.counted_from, settings.tempo, settings.reveal_period)
 
     def refuse_registration(self, subnet: SubnetState) -> str | None:
         """The price alone limits."""

@@ -29,6 +29,19 @@ def next_epoch_2024(block: int, netuid: int, tempo: int) -> int | None:
     return None if distance is None else block + distance
 
 
+def reveal_window_2024(block: int, netuid: int, tempo: int, period: int) -> tuple[int, int]:
+    """First and last block in which a commitment made in `block` can be revealed: one epoch, `period` later."""
+    index = (block + netuid + 1) // (tempo + 1)
+    first = (index + period) * (tempo + 1) - netuid - 1
+    return first, first + tempo
+
+
+def reveal_window_head(block: int, last_step: int, tempo: int, period: int) -> tuple[int, int]:
+    """The same under the schedule of 2026, that counts from the block of the last epoch."""
+    first = last_step + max(period * tempo, block - last_step) + 1
+    return first, first + tempo - 1
+
+
 def first_step_head(created: int, netuid: int, tempo: int) -> int:
     """The "last epoch" block to give a new subnet (2026 rules): staggered by netuid mod tempo."""
     return created + (netuid % tempo if tempo else 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.ledger import Ledger
-from ranvier.chain.models import AxonInfo, Block
+from ranvier.chain.models import AxonInfo, Block, WeightCommit
 
 Row = dict[int, int]
 
@@ -65,11 +65,12 @@ class SubnetState:
     slots: list[Slot] = field(default_factory=list)
     weights: dict[int, Row] = field(default_factory=dict)
     bonds: dict[int, Row] = field(default_factory=dict)
+    commits: dict[str, tuple[WeightCommit, ...]] = field(default_factory=dict)
     uids: dict[str, int] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
     def touch(self, *records: str) -> None:
-        """Mark records of this subnet ("", "slot/UID", "weights/UID", "bonds/UID") as changed."""
+        """Mark records of this subnet ("", "slot/UID", "weights/UID", "bonds/UID", "commits/HOTKEY") as changed."""
         for record in records:
             self.changed.add(f"subnet/{self.netuid}/{record}")
 
@@ -87,7 +88,10 @@ class SubnetState:
         if uid == len(self.slots):
             self.slots.append(slot)
         else:
-            del self.uids[self.slots[uid].hotkey]
+            former = self.slots[uid].hotkey
+            del self.uids[former]
+            if self.commits.pop(former, None):
+                self.touch(f"commits/{former}")
             self.slots[uid] = slot
             for name, rows in (("weights", self.weights), ("bonds", self.bonds)):
                 touched = [row for row, entries in rows.items() if row == uid or uid in entries]

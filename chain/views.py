@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ranvier.chain.errors import NotFound
 from ranvier.chain.hyperparameters import Hyperparameters
-from ranvier.chain.models import Metagraph, Neuron, SubnetInfo
+from ranvier.chain.models import Metagraph, Neuron, SubnetInfo, WeightCommit
 from ranvier.chain.state import ChainState, Row, SubnetState
 
 
@@ -75,6 +75,12 @@ def subnets(state: ChainState) -> tuple[SubnetInfo, ...]:
 def hyperparameters(state: ChainState, netuid: int) -> Hyperparameters:
     """A subnet's settings."""
     return subnet_of(state, netuid).hyperparameters
+
+
+def commits(state: ChainState, netuid: int, hotkey: str) -> tuple[WeightCommit, ...]:
+    """Promised weights of a hotkey whose window has not passed, oldest first."""
+    kept = subnet_of(state, netuid).commits.get(hotkey, ())
+    return tuple(commit for commit in kept if commit.last_reveal > state.head.number)
 
 
 def weights(state: ChainState, netuid: int) -> dict[int, Row]:

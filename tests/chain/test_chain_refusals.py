@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ranvier.chain import RAO, AddStake, Keypair, Register, RemoveStake, Serve, SetWeights, Transfer
+from ranvier.chain import RAO, AddStake, Keypair, Register, RemoveStake, Serve, ServeTls, SetWeights, Transfer
 
 
 def address(name: str) -> str:
@@ -102,3 +102,9 @@ async def test_a_self_weight_needs_no_permit(open_small: Any) -> None:
     async with open_small(max_allowed_validators=2) as chain:
         assert await chain.submit(SetWeights(1, (3,), (5,)), "m0") is None
         assert await chain.client.weights(1) == {3: {3: 65535}}
+
+
+async def test_a_tls_key_is_published_beside_the_address(small: Any) -> None:
+    assert await small.submit(ServeTls(1, "127.0.0.1", 8000, "01" + "ab" * 32), "m0") is None
+    axon = (await small.client.metagraph(1)).by_hotkey(address("m0")).axon
+    assert (axon.ip, axon.port, axon.certificate) == ("127.0.0.1", 8000, "01" + "ab" * 32)

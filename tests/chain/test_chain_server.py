@@ -19,6 +19,7 @@ from ranvier.chain import (
     BadReply,
     ChainTimeout,
     ChainUnreachable,
+    CommitTimelocked,
     Genesis,
     Keypair,
     NotFound,
@@ -124,7 +125,8 @@ async def test_submit_returns_when_a_block_holds_the_call(
         receipts = await asyncio.gather(*(client.submit(call, COLD) for call in calls))
         assert len({receipt.call_hash for receipt in receipts}) == 5
         assert await client.balance(RICH.ss58_address) == 100 * RAO + 5000
-        assert client.supports(SetWeights)
+        assert await client.supports(SetWeights)
+        assert not await client.supports(CommitTimelocked)
 
 
 async def test_a_restarted_chain_goes_on_where_it_stopped(open_small: Any) -> None:
