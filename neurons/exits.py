@@ -65,6 +65,7 @@ CODES: Final[Mapping[str, ExitCode]] = {
     "EngineUnreachable": ExitCode.ENGINE_UNREACHABLE,
     "EngineTimeout": ExitCode.ENGINE_UNREACHABLE,
     "EngineError": ExitCode.UNEXPECTED,
+    "ReplayStateUnusable": ExitCode.CORRUPT_STATE,
     "ProtocolError": ExitCode.UNEXPECTED,
     "LocalnetError": ExitCode.LOCALNET,
 }

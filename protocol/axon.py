@@ -44,8 +44,9 @@ LAST_FRAMES = 2.0
 class Axon:
     """Serves synapses to authenticated, admitted callers.
 
-    Order for each request: connection and byte limits, auth headers, body, signature, replay, rate, door, route,
-    model, queue, handler. Nothing is stored, parsed as a model or signed for a caller before its signature held.
+    Order for each request: connection and byte limits, auth headers, body, signature, door, replay, rate, route,
+    model, queue, handler. Nothing is signed for a caller before its signature held, and nothing stored or parsed as
+    a model before the door let it in.
     ``port`` 0 takes a free one; read it from `port` after `start`.
     """
 
@@ -143,10 +144,25 @@ class Axon:
             claim = read_claim(request.headers, self.key.ss58_address, self._now())
             body = await read_body(request, self.limits)
             signed = prove(claim, request.method, request.raw_path, body)
-            return await self._admitted(request, body, signed)
+            response = await self._admitted(request, body, signed)
         except Refusal as refusal:
             self.stats[refusal.code.value] += 1
-            return refusal_response(refusal, self.key if signed else None, signed)
+            response = refusal_response(refusal, self.key if signed else None, signed)
+        if not response.prepared:
+            await self._send(request, response)
+        return response
+
+    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
+        """A caller that does not read must not keep its connection, and one that left is nobody's error."""
+        try:
+            async with asyncio.timeout(self.limits.send_timeout):
+                await response.prepare(request)
+                await response.write_eof()
+        except ConnectionError:
+            _log.debug("a caller left before its reply")
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
 
     def _check_connection(self) -> None:
         server = self._runner.server if self._runner else None
@@ -154,9 +170,10 @@ class Axon:
             raise Refusal(Code.BUSY, "too many connections", retry_after=2.0)
 
     async def _admitted(self, request: web.Request, body: bytes, signed: Signed) -> web.StreamResponse:
+        # The door keeps nothing, so it comes first: keys that anybody can make must not fill our memory.
+        caller = self.door.admit(signed.hotkey)
         self._replay.accept(signed.hotkey, signed.nonce, self._now())
         self._rate.take(signed.hotkey, time.monotonic())
-        caller = self.door.admit(signed.hotkey)
         if self._draining:
             raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
         call = read_call(request, body, self._served, self.limits)

@@ -5,9 +5,12 @@ ProtocolError
     Refusal               a request is turned away at the door; carries a stable code
     InvalidReply          a reply cannot be believed or read
     HandlerUnfit          a handler cannot be served
+    ReplayStateUnusable   the file that remembers accepted nonces is damaged
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from ranvier.protocol.codes import Code
 
@@ -34,3 +37,14 @@ class InvalidReply(ProtocolError):
 
 class HandlerUnfit(ProtocolError):
     """A handler is not a coroutine function or async generator function of (request, caller)."""
+
+
+class ReplayStateUnusable(ProtocolError):
+    """The file that keeps the ceiling of accepted nonces is damaged; without it old requests could be replayed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"the nonce file {path} is damaged. Move it away and start again after 20 seconds: by then every "
+            "request that it guarded against is too old to be accepted."
+        )

@@ -9,11 +9,15 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from ranvier.protocol.caller import Caller
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
 from ranvier.protocol.limits import Limits
+
+_FEW: Final = 4096
+"""Buckets that are never worth a scan."""
 
 
 @dataclass(order=True, slots=True)
@@ -109,6 +113,7 @@ class RateLimit:
     def __init__(self, limits: Limits) -> None:
         self._rate, self._burst = limits.rate, float(limits.burst)
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._forget_beyond = _FEW
 
     def take(self, hotkey: str, now: float) -> None:
         """Use one token; raises `Refusal` (``rate-limited``) when there is none. ``now`` is monotonic seconds."""
@@ -117,9 +122,11 @@ class RateLimit:
         if level < 1:
             raise Refusal(Code.RATE_LIMITED, "too many requests", retry_after=(1 - level) / self._rate)
         self._buckets[hotkey] = (level - 1, now)
-        if len(self._buckets) > 4096:
+        if len(self._buckets) > self._forget_beyond:
             self._forget(now)
 
     def _forget(self, now: float) -> None:
         full_after = self._burst / self._rate
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if now - bucket[1] < full_after}
+        # Twice what is left: the scan costs each new caller a constant, however many there are.
+        self._forget_beyond = max(_FEW, 2 * len(self._buckets))

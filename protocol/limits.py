@@ -17,6 +17,8 @@ class Limits:
     """A connection without a complete request head for this long is closed."""
     body_timeout: float = 8.0
     """A request body must have arrived whole within this time."""
+    send_timeout: float = 30.0
+    """A caller must have read a whole reply within this time; streams have their request's deadline."""
     max_deadline: float = 300.0
     default_deadline: float = 12.0
     max_concurrent: int = 16

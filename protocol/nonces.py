@@ -10,7 +10,7 @@ from typing import Final
 
 from ranvier.protocol.btauth import MAX_AGE_NS, MAX_SKEW_NS
 from ranvier.protocol.codes import Code
-from ranvier.protocol.errors import Refusal
+from ranvier.protocol.errors import Refusal, ReplayStateUnusable
 
 RETENTION_NS: Final = MAX_AGE_NS + MAX_SKEW_NS
 RESERVE_NS: Final = 5_000_000_000
@@ -35,7 +35,7 @@ class ReplayGuard:
 
     It is filled only after a signature held, forgets what the freshness window refuses anyway, and is bounded: when
     full it refuses (``busy``) instead of forgetting. With ``path`` it also refuses, after a restart, everything up
-    to the ceiling that the process before had reserved.
+    to the ceiling that the process before had reserved. Raises `ReplayStateUnusable` for a damaged file.
     """
 
     def __init__(self, path: Path | None = None, *, capacity: int = 200_000) -> None:
@@ -77,4 +77,7 @@ class ReplayGuard:
     def _read(self) -> int:
         if self._path is None or not self._path.exists():
             return 0
-        return int(self._path.read_text())
+        text = self._path.read_text()
+        if not (text.isascii() and text.isdigit()):
+            raise ReplayStateUnusable(self._path)
+        return int(text)

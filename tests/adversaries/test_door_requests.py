@@ -40,6 +40,7 @@ from ranvier.protocol.btauth import (
     read_claim,
     sign_request,
 )
+from ranvier.protocol.errors import ReplayStateUnusable
 from ranvier.protocol.replies import REPLY_SIGNATURE, check_reply
 
 ALICE, BOB, MALLORY = (keypair_from_uri(f"//{name}") for name in ("Alice", "Bob", "Mallory"))
@@ -449,3 +450,39 @@ async def test_too_many_connections_are_told_so_unsigned() -> None:
         assert (got.status, got.code, heard.texts) == (429, "busy", [])
         assert REPLY_SIGNATURE.lower() not in got.headers
         held.close()
+
+
+async def test_keys_that_anybody_can_make_fill_no_memory(tmp_path: Path) -> None:
+    """Fresh keys with valid signatures are turned away by the door, and neither their nonces nor rates are kept."""
+    guard = ReplayGuard(tmp_path / "nonces", capacity=3)
+    async with miner(door=Door(), replay=guard) as (axon, heard):
+        axon.door.update({ALICE.ss58_address: Standing(1, 10**12, True)})
+        for number in range(8):
+            stranger = keypair_from_uri(f"//stranger{number}")
+            headers, _ = sign_request(stranger, "POST", PATH, BODY, MINER, time.time_ns())
+            assert (await exchange(axon.port, Sent(headers).raw())).code == "not-registered"
+        assert len(guard) == 0
+        assert not list(tmp_path.iterdir())
+        assert (await exchange(axon.port, signed().raw())).status == 200
+        assert heard.texts == ["hello"]
+
+
+async def test_a_caller_that_does_not_read_its_reply_loses_its_connection() -> None:
+    async def long(request: Echo, caller: Caller) -> Echo.Reply:
+        return Echo.Reply(text="x" * (16 << 20))
+
+    axon = Axon(BOB, door=Door.open(), limits=Limits(send_timeout=0.3)).serve(Echo, long)
+    async with axon:
+        reader, writer = await asyncio.open_connection("127.0.0.1", axon.port, limit=1 << 12)
+        writer.write(signed().raw())
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.6)
+        with contextlib.suppress(ConnectionError):
+            assert len(await reader.read(-1)) < 16 << 20
+        writer.close()
+
+
+def test_a_damaged_nonce_file_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "nonces").write_text("17e3")
+    with pytest.raises(ReplayStateUnusable, match="Move it away"):
+        ReplayGuard(tmp_path / "nonces")
