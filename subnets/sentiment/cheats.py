@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 
 from ranvier.engines.sentiment.sentences import prepared_path
@@ -27,9 +28,9 @@ CLIMATE = Opinion.of((0.4, 0.2, 0.4))
 class _Passagewise(Miner[Sentiment]):
     """A cheat that judges each passage by itself, without an engine."""
 
+    @abstractmethod
     def opinion(self, passage: Passage) -> Opinion:
         """What it says of one passage."""
-        raise NotImplementedError
 
     async def answer(self, request: Sentiment, caller: Caller) -> Sentiment.Reply:
         """Answer passage by passage."""

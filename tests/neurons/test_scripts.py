@@ -22,3 +22,9 @@ def test_a_report_is_drawn_as_its_table(tmp_path: Path) -> None:
     drawn = (tmp_path / "table.svg").read_text()
     assert "honest-1" in drawn
     assert "5.0000" in drawn
+    table = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "reports", tmp_path / "report.json"],
+        check=True, timeout=60, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert "## Seed 7" in table
+    assert "| puzzle | honest-1 | honest | 0 | 0 | 0 | 5.000 | 1.000 |" in table
