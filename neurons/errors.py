@@ -7,7 +7,9 @@ NeuronError
     StateError          the stored state cannot be used
         CorruptState    it is damaged, or no state of ours
         StateInUse      another process holds it
+            HotkeyInUse another process of this machine validates with the hotkey
         StateMismatch   it belongs to another chain or hotkey
+    Doppelganger        somebody else sets weights with our hotkey
     BadWeights          a vector that must never reach a chain
     NotJournalled       weights may not be sent, because the journal says otherwise
 """
@@ -101,3 +103,28 @@ class BadWeights(NeuronError):
 
 class NotJournalled(NeuronError):
     """A weight vector differs from the one that the journal says may have been sent in this epoch."""
+
+
+class HotkeyInUse(StateInUse):
+    """Another process of this machine validates with the hotkey on the same chain."""
+
+    def __init__(self, path: Path, hotkey: str) -> None:
+        StateError.__init__(
+            self,
+            path,
+            f"is held: {hotkey} validates in another process of this machine",
+            "One hotkey may validate in one process only: stop the other one. One process may serve several subnets "
+            "([[nodes]] in its configuration).",
+        )
+
+
+class Doppelganger(NeuronError):
+    """Somebody else sets weights with our hotkey; ``update`` is the block of the newest."""
+
+    def __init__(self, hotkey: str, netuid: int, update: int, when: str) -> None:
+        self.hotkey, self.netuid, self.update = hotkey, netuid, update
+        super().__init__(
+            f"{hotkey} set weights on subnet {netuid} at block {update}, {when}: another validator runs with this "
+            "hotkey. Stop it, or this one. If it was you with another tool, or a machine that is gone for good, start "
+            "once with --takeover."
+        )

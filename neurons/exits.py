@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     NOT_PROVEN = 17
     """A localnet ran to its end, and honest work did not pay best in every subnet."""
     LOCALNET = 18
+    DOPPELGANGER = 19
     INTERRUPTED = 130
 
 
@@ -44,6 +45,7 @@ CODES: Final[Mapping[str, ExitCode]] = {
     "PortOccupied": ExitCode.PORT_OCCUPIED,
     "StateInUse": ExitCode.STATE_IN_USE,
     "StateError": ExitCode.CORRUPT_STATE,
+    "Doppelganger": ExitCode.DOPPELGANGER,
     "NeuronError": ExitCode.UNEXPECTED,
     "ChainUnreachable": ExitCode.CHAIN_UNREACHABLE,
     "ChainTimeout": ExitCode.CHAIN_UNREACHABLE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from typing import Any
 
 from ranvier.chain import ChainClient, Keypair, Wallet, connect
 from ranvier.engines.client import EngineClient
-from ranvier.neurons.config.models import MinerSettings, NodeSettings, ValidatorSettings, home
+from ranvier.neurons.config.models import MinerSettings, NodeSettings, ValidatorSettings
 from ranvier.neurons.config.networks import Network, resolve
 from ranvier.neurons.context import require_engine, subnet_settings
+from ranvier.neurons.duties.lock import hotkey_lock
 from ranvier.neurons.health import HealthServer
 from ranvier.neurons.miner import MinerNode
 from ranvier.neurons.registration import register_if_missing, require_registered
-from ranvier.neurons.state.database import hold
 from ranvier.neurons.validator import ValidatorNode
 from ranvier.subnets import Subnet, load_miner, load_subnet
 
@@ -51,14 +50,15 @@ async def run_miners(nodes: Sequence[MinerSettings], stop: asyncio.Event) -> Non
 
 
 async def run_validators(nodes: Sequence[ValidatorSettings], stop: asyncio.Event) -> None:
-    """Run all of them until ``stop``; one hotkey validates a subnet in one process of this machine only."""
+    """Run all of them until ``stop``; one hotkey validates in one process of this machine only."""
     async with AsyncExitStack() as stack:
-        running = []
+        running, held = [], set[tuple[str, str]]()
         for settings in nodes:
             parts = await stack.enter_async_context(prepared(settings))
-            place = f"{parts.network.endpoint} {settings.netuid} {parts.key.ss58_address}"
-            name = hashlib.sha256(place.encode()).hexdigest()[:32]
-            stack.enter_context(hold(home() / "locks" / name))
+            place = await parts.chain.genesis(), parts.key.ss58_address
+            if place not in held:
+                stack.enter_context(hotkey_lock(*place))
+                held.add(place)
             running.append(
                 ValidatorNode(
                     *(settings, parts.network, parts.chain, parts.key, parts.subnet), engine=parts.engine

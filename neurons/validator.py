@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ranvier.chain import ChainClient, ChainError, Keypair, Metagraph
+from ranvier.chain import ChainClient, ChainError, Keypair
 from ranvier.engines.client import EngineClient
 from ranvier.neurons.config.models import ValidatorSettings
 from ranvier.neurons.config.networks import Network
 from ranvier.neurons.context import address_policy, subnet_settings
-from ranvier.neurons.errors import BadWeights, NeuronError, StateMismatch
+from ranvier.neurons.duties.weights import WeightsDuty
+from ranvier.neurons.errors import StateMismatch
 from ranvier.neurons.events import Event, EventFile, RoundReport, SecretCommitted, SecretRevealed, WeightsSet
 from ranvier.neurons.follow import Follower, peers
 from ranvier.neurons.health import Health
@@ -23,14 +24,12 @@ from ranvier.neurons.keeper import ScoreKeeper
 from ranvier.neurons.registration import require_registered
 from ranvier.neurons.rounds import Place, Rounds
 from ranvier.neurons.state.database import Database
-from ranvier.neurons.state.journal import Journal
-from ranvier.neurons.weights import WeightSetter
+from ranvier.neurons.weights import WeightsOutcome
 from ranvier.protocol import Dendrite
 from ranvier.subnets import Context, EpochSecret, Subnet
 
 Listener = Callable[[Event], None]
-PAUSE: Final = 2.0
-"""Seconds before a failed step is tried again."""
+_GENESIS: Final = "genesis"
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +59,7 @@ class ValidatorNode:
         self._follower = Follower(chain, settings.netuid, settings.refresh_blocks)
         self._problems: dict[str, str] = {}
         self._report: RoundReport | None = None
-        self._set_epoch: int | None = None
+        self._duty: WeightsDuty | None = None
 
     @property
     def state_file(self) -> Path:
@@ -68,28 +67,32 @@ class ValidatorNode:
         return self.settings.folder / f"validator-{self.settings.netuid}-{self._own}.sqlite"
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Validate until ``stop`` is set. Raises `NotRegistered`, `StateError`s, and `ChainError` at the start only."""
+        """Validate until ``stop`` is set.
+
+        Raises `Doppelganger` at any time; `NotRegistered`, `StateError`s and `ChainError` at the start only.
+        """
         await require_registered(self._chain, self.settings.netuid, self._own, self.network.name)
         with Database(self.state_file) as database:
             database.claim(f"{self.network.name} {self.settings.netuid} {self._own}")
             keeper = ScoreKeeper(database, subnet_settings(self._subnet, self.settings.settings))
             await self._follower.start()
-            self._check_chain(keeper)
+            await self._check_chain(database, keeper)
             policy = address_policy(self.settings.addresses, self.network)
             async with Dendrite(self.key, addresses=policy) as dendrite:
-                await self._work(stop, keeper, Journal(database), self._context(dendrite, keeper))
+                await self._work(stop, database, keeper, self._context(dendrite, keeper))
 
     def health(self) -> Health:
         """Alive and degraded, with figures for /metrics."""
-        reasons = (self._follower.degraded, *self._problems.values())
+        duty = self._duty
+        reasons = (self._follower.degraded, *self._problems.values(), duty.problem if duty else "")
         gauges = {"block": float(self._follower.block.number)} if self._follower.started else {}
         if self._report is not None:
             gauges["round"] = float(self._report.round)
             gauges["round_seconds"] = self._report.seconds
             gauges["miners_answered"] = float(sum(line.answered > 0 for line in self._report.miners))
             gauges["miners_verified"] = float(sum(line.verified > 0 for line in self._report.miners))
-        if self._set_epoch is not None:
-            gauges["weights_epoch"] = float(self._set_epoch)
+        if duty is not None and duty.outcome is not None:
+            gauges["weights_epoch"] = float(duty.outcome.epoch)
         return Health("validator", self._own, self.settings.netuid, tuple(filter(None, reasons)), gauges)
 
     def _context(self, dendrite: Dendrite, keeper: ScoreKeeper) -> Context:
@@ -104,16 +107,17 @@ class ValidatorNode:
         )
 
     async def _work(
-        self, stop: asyncio.Event, keeper: ScoreKeeper, journal: Journal, context: Context
+        self, stop: asyncio.Event, database: Database, keeper: ScoreKeeper, context: Context
     ) -> None:
         subnet = self._subnet(context)
         assert context.dendrite is not None
         rounds = Rounds(subnet, context.dendrite, keeper, self._chain, lambda: self._follower.metagraph)
-        setter = WeightSetter(
-            *(self._chain, self.key, self.settings.netuid, journal),
-            network=self.network.name,
-            version_key=self.settings.version_key,
+        duty = self._duty = WeightsDuty(
+            *(self.settings, self.network, self._chain, self.key, database, self._follower, keeper),
+            weights=subnet.weights,
+            done=self._tell_weights,
         )
+        await duty.start()
         count, newest = keeper.acknowledged
         _log.info(
             "validating subnet %d as %s: %d rounds kept, newest %d", context.netuid, self._own, count, newest
@@ -121,7 +125,7 @@ class ValidatorNode:
         work = (
             self._follower.run(),
             self._rounds(rounds, keeper),
-            self._weights(subnet, setter, keeper),
+            duty.run(),
             stop.wait(),
         )
         tasks = [asyncio.ensure_future(step) for step in work]
@@ -183,35 +187,7 @@ class ValidatorNode:
             self._say(SecretCommitted(**where, epoch=epoch, commitment=secret.commitment))
         return secret
 
-    async def _weights(self, subnet: Subnet[Any], setter: WeightSetter, keeper: ScoreKeeper) -> None:
-        """Once in each epoch, when its share ``weights_after`` has passed and there is a score to report."""
-        block = self._follower.block
-        while True:
-            metagraph = self._follower.metagraph
-            if metagraph.last_step != self._set_epoch and _due(
-                metagraph, block.number, self.settings.weights_after
-            ):
-                await self._try_weights(subnet, setter, keeper)
-            block = await self._follower.next_block(block.number)
-
-    async def _try_weights(self, subnet: Subnet[Any], setter: WeightSetter, keeper: ScoreKeeper) -> None:
-        weights = subnet.weights(keeper.averages)
-        if not any(weight > 0 for weight in weights.values()):
-            return
-        try:
-            outcome = await setter.set(weights, places=keeper.places)
-        except (BadWeights, ChainError, NeuronError) as error:
-            self._problems["weights"] = f"weights not set: {error}"
-            _log.warning("weights not set: %s", error)
-            await asyncio.sleep(PAUSE)
-            return
-        self._set_epoch = outcome.epoch
-        self._problems.pop("weights", None)
-        if not outcome.landed:
-            self._problems["weights"] = f"weights of epoch {outcome.epoch} did not land: {outcome.detail}"
-        _log.info(
-            "weights of epoch %d: %s after %d attempts", outcome.epoch, outcome.landing, outcome.attempts
-        )
+    def _tell_weights(self, outcome: WeightsOutcome) -> None:
         where: dict[str, Any] = {
             "validator": self._own,
             "netuid": self.settings.netuid,
@@ -225,18 +201,24 @@ class ValidatorNode:
             with contextlib.suppress(OSError):
                 listener(event)
 
-    def _check_chain(self, keeper: ScoreKeeper) -> None:
-        head = self._follower.block.number
-        if keeper.last_block > head:
-            raise StateMismatch(
-                self.state_file,
-                f"knows block {keeper.last_block}, and {self.network.name} is at block {head}: another chain",
-                "Name the chain it belongs to, or another folder with --state.",
+    async def _check_chain(self, database: Database, keeper: ScoreKeeper) -> None:
+        """The state belongs to one chain, by its genesis and by how far it has come."""
+        genesis, head = await self._chain.genesis(), self._follower.block.number
+        known = database.fact(_GENESIS)
+        if known is not None and known != genesis:
+            problem = (
+                f"belongs to the chain with genesis {known[:18]}, and {self.network.name} has {genesis[:18]}"
             )
-
-
-def _due(metagraph: Metagraph, block: int, share: float) -> bool:
-    return block - metagraph.last_step >= share * metagraph.tempo
+        elif keeper.last_block > head:
+            problem = (
+                f"knows block {keeper.last_block}, and {self.network.name} is at block {head}: another chain"
+            )
+        else:
+            database.remember(_GENESIS, genesis)
+            return
+        raise StateMismatch(
+            self.state_file, problem, "Name the chain it belongs to, or another folder with --state."
+        )
 
 
 def _summary(report: RoundReport) -> str:

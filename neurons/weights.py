@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Final, Self
 
-from ranvier.chain import CallRefused, ChainClient, ChainError, Keypair, Metagraph, Neuron, SetWeights
-from ranvier.neurons.errors import BadWeights, NotRegistered
+from ranvier.chain import (
+    Call,
+    CallRefused,
+    ChainClient,
+    ChainError,
+    CommitTimelocked,
+    CommitWeights,
+    Keypair,
+    Metagraph,
+    Neuron,
+    SetWeights,
+    commit_hash,
+)
+from ranvier.neurons.errors import NotRegistered
 from ranvier.neurons.state.database import Database
-from ranvier.neurons.state.journal import REFUSED, Journal, Slot, Vector, VectorStatus
-from ranvier.neurons.vectors import as_row, quantise, same_row, still_there
+from ranvier.neurons.state.journal import (
+    INCLUDED,
+    REFUSED,
+    Form,
+    Intent,
+    IntentStatus,
+    Journal,
+    Promise,
+    Slot,
+)
+from ranvier.neurons.vectors import NOWHERE, WeightRow, WeightVector
 
 LASTING: Final = frozenset(
     {
+        "CommitRevealDisabled",
+        "CommitRevealEnabled",
         "DuplicateUids",
         "IncorrectWeightVersionKey",
         "MaxWeightExceeded",
@@ -30,8 +54,8 @@ LASTING: Final = frozenset(
     }
 )
 """Refusals that the same vector would meet again in the same epoch."""
-NOWHERE: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
 SUBMIT_SECONDS: Final = 30.0
+SALT_LENGTH: Final = 8
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +64,8 @@ class Landing(StrEnum):
 
     LANDED = "landed"
     ALREADY = "landed before"
+    PROMISED = "promised"
+    """The chain holds its commitment; the row follows when its window opens."""
     REFUSED = "refused"
     EPOCH_ENDED = "epoch ended"
 
@@ -56,14 +82,15 @@ class WeightsOutcome:
 
     @property
     def landed(self) -> bool:
-        """Whether the vector is on the chain, read back."""
-        return self.landing in (Landing.LANDED, Landing.ALREADY)
+        """Whether the chain holds the vector, or the promise of it, read back."""
+        return self.landing in (Landing.LANDED, Landing.ALREADY, Landing.PROMISED)
 
 
 class WeightSetter:
     """Sets the weights of one hotkey on one subnet; usable alone, with a path as journal.
 
-    The file is locked while the setter is open: close it, or use ``with``.
+    On a subnet with commit-reveal it sends a promise instead; a `Revealer` on the same journal keeps it. The file is
+    locked while the setter is open: close it, or use ``with``.
     """
 
     def __init__(
@@ -110,72 +137,104 @@ class WeightSetter:
         metagraph = await self._chain.metagraph(self._netuid)
         self._own_neuron(metagraph)
         slot = Slot(self._network, self._netuid, metagraph.last_step, self._key.ss58_address)
-        vector = self._journal.current(slot)
-        if vector is None:
-            chosen = quantise(still_there(weights, metagraph, places))
-            vector = self._journal.intend(slot, chosen, metagraph.block)
-        elif vector.status is VectorStatus.LANDED:
-            return self._outcome(vector, Landing.ALREADY, "the journal has it")
-        elif await self._look(vector, metagraph):
-            return self._outcome(vector, Landing.ALREADY, "found on the chain")
+        intent = self._journal.current(slot)
+        if intent is None:
+            vector = WeightVector.of(weights, metagraph, places)
+            form = await self._form()
+            promise = self._promise(vector.row(metagraph)) if form is Form.HASHED else None
+            intent = self._journal.intend(slot, vector, metagraph.block, form, promise)
+        elif intent.status is not IntentStatus.INTENDED:
+            return self._outcome(intent, Landing.ALREADY, f"the journal has it as {intent.status}")
+        elif await self._look(intent, metagraph):
+            return self._outcome(intent, Landing.ALREADY, "found on the chain")
         else:
             # A process that died after sending left no outcome: from here on no refusal proves anything.
-            self._journal.note(vector, metagraph.block, "unknown", "found in the journal, not on the chain")
-        return await self._until_epoch_ends(vector)
+            self._journal.note(intent, metagraph.block, "unknown", "found in the journal, not on the chain")
+        return await self._until_epoch_ends(intent)
 
-    async def _until_epoch_ends(self, vector: Vector) -> WeightsOutcome:
+    async def _form(self) -> Form:
+        """How the subnet takes weights now."""
+        if not (await self._chain.hyperparameters(self._netuid)).commit_reveal:
+            return Form.OPEN
+        return Form.TIMED if await self._chain.supports(CommitTimelocked) else Form.HASHED
+
+    def _promise(self, row: WeightRow) -> Promise:
+        salt = tuple(secrets.randbelow(1 << 16) for _ in range(SALT_LENGTH))
+        who = self._key.ss58_address, self._netuid
+        return Promise(
+            commit_hash(*who, row.uids, row.values, salt, self._version_key), row, salt, self._version_key
+        )
+
+    async def _until_epoch_ends(self, intent: Intent) -> WeightsOutcome:
         detail, pause = "", 0.25
         while True:
             try:
                 metagraph = await self._chain.metagraph(self._netuid)
-                if metagraph.last_step != vector.slot.epoch:
+                if metagraph.last_step != intent.slot.epoch:
                     return self._outcome(
-                        vector, Landing.EPOCH_ENDED, detail or "it ended before they were sent"
+                        intent, Landing.EPOCH_ENDED, detail or "it ended before they were sent"
                     )
-                if await self._send(vector, metagraph):
-                    return self._outcome(vector, Landing.LANDED, "")
+                if await self._send(intent, metagraph):
+                    landing = Landing.LANDED if intent.form is Form.OPEN else Landing.PROMISED
+                    return self._outcome(intent, landing, "")
                 await self._next_block(metagraph.block)
             except CallRefused as error:
                 detail = f"{error.name}: {error.message}"
                 lasting = error.name in LASTING
-                self._refused(vector, detail, lasting=lasting)
+                self._refused(intent, detail, lasting=lasting)
                 if lasting:
-                    return self._outcome(vector, Landing.REFUSED, detail)
+                    return self._outcome(intent, Landing.REFUSED, detail)
                 await self._next_block(metagraph.block)
             except ChainError as error:
                 detail = str(error)
-                self._journal.note(vector, 0, "unknown", detail)
+                self._journal.note(intent, 0, "unknown", detail)
                 _log.warning("setting weights: %s; trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 12.0)
 
-    async def _send(self, vector: Vector, metagraph: Metagraph) -> bool:
+    async def _send(self, intent: Intent, metagraph: Metagraph) -> bool:
         """Whether the vector was read back after sending it, or is found to be there already."""
-        if self._journal.attempts(vector.slot) and await self._look(vector, metagraph):
+        if self._journal.attempts(intent.slot) and await self._look(intent, metagraph):
             return True
-        row = as_row(vector.weights, metagraph)
-        if not row:
-            raise BadWeights("every hotkey of the vector has left the subnet")
-        call = SetWeights(self._netuid, tuple(row), tuple(row.values()), self._version_key)
-        receipt = await self._chain.submit(call, self._key, deadline=SUBMIT_SECONDS)
-        self._journal.note(vector, receipt.block, "included", receipt.call_hash)
-        return await self._look(vector, await self._chain.metagraph(self._netuid))
+        receipt = await self._chain.submit(self._call(intent, metagraph), self._key, deadline=SUBMIT_SECONDS)
+        self._journal.note(intent, receipt.block, INCLUDED, receipt.call_hash)
+        return await self._look(intent, await self._chain.metagraph(self._netuid))
 
-    async def _look(self, vector: Vector, metagraph: Metagraph) -> bool:
-        """Whether the chain holds the vector; if so the journal says so, too."""
+    def _call(self, intent: Intent, metagraph: Metagraph) -> Call:
+        """What is sent. An open row holds only hotkeys that still sit where they were scored; a promise is fixed."""
+        if intent.promise is not None:
+            return CommitWeights(self._netuid, intent.promise.hash)
+        row = intent.vector.row(metagraph)
+        kind = CommitTimelocked if intent.form is Form.TIMED else SetWeights
+        return kind(self._netuid, row.uids, row.values, self._version_key)
+
+    async def _look(self, intent: Intent, metagraph: Metagraph) -> bool:
+        """Whether the chain holds the vector or its promise; if so the journal says so, too."""
         own = self._own_neuron(metagraph)
-        if own.last_update < vector.block:
+        if own.last_update < intent.block:
             return False
+        if intent.form is not Form.OPEN:
+            return await self._look_for_promise(intent, metagraph)
         stored = (await self._chain.weights(self._netuid)).get(own.uid, {})
-        if not same_row(as_row(vector.weights, metagraph), stored):
+        if not intent.vector.row(metagraph).is_stored(stored):
             return False
-        self._journal.note(vector, metagraph.block, "landed", "read back", VectorStatus.LANDED)
+        self._journal.note(intent, metagraph.block, "landed", "read back", IntentStatus.LANDED)
         return True
 
-    def _refused(self, vector: Vector, detail: str, *, lasting: bool) -> None:
+    async def _look_for_promise(self, intent: Intent, metagraph: Metagraph) -> bool:
+        commits = await self._chain.commits(self._netuid, self._key.ss58_address)
+        wanted = intent.promise.hash if intent.promise else ""
+        held = [commit for commit in commits if commit.hash == wanted and commit.block >= intent.block]
+        if not held:
+            return False
+        window = f"to be seen in blocks {held[0].first_reveal} to {held[0].last_reveal}"
+        self._journal.note(intent, metagraph.block, "promised", window, IntentStatus.PROMISED)
+        return True
+
+    def _refused(self, intent: Intent, detail: str, *, lasting: bool) -> None:
         """A lasting refusal frees the epoch for another vector, but only if no earlier attempt may have landed."""
-        proven = lasting and self._journal.may_be_refused(vector)
-        self._journal.note(vector, 0, REFUSED, detail, VectorStatus.REFUSED if proven else None)
+        proven = lasting and self._journal.may_be_refused(intent)
+        self._journal.note(intent, 0, REFUSED, detail, IntentStatus.REFUSED if proven else None)
 
     async def _next_block(self, after: int) -> None:
         async for _ in self._chain.blocks(after):
@@ -187,9 +246,9 @@ class WeightSetter:
             raise NotRegistered(self._key.ss58_address, self._netuid, self._network)
         return own
 
-    def _outcome(self, vector: Vector, landing: Landing, detail: str) -> WeightsOutcome:
-        count = len(self._journal.attempts(vector.slot))
-        return WeightsOutcome(landing, vector.slot.epoch, vector.weights, count, detail)
+    def _outcome(self, intent: Intent, landing: Landing, detail: str) -> WeightsOutcome:
+        count = len(self._journal.attempts(intent.slot))
+        return WeightsOutcome(landing, intent.slot.epoch, intent.vector.values, count, detail)
 
 
 def _given(journal: Path | Journal) -> Journal:

@@ -81,6 +81,13 @@ def validator(
     show_config: Show = False,
     round_blocks: Annotated[int | None, typer.Option(help="Blocks between two rounds.")] = None,
     events: Annotated[str | None, typer.Option(help="File to append every round to, as JSON lines.")] = None,
+    takeover: Annotated[
+        bool | None,
+        typer.Option("--takeover", help="Accept weights that another tool or machine set with this hotkey."),
+    ] = None,
+    observe_blocks: Annotated[
+        int | None, typer.Option(help="Blocks to watch for another validator before the first weights.")
+    ] = None,
 ) -> None:
     """Ask, verify, score and set weights."""
     from ranvier.neurons.config import ValidatorSettings

@@ -106,6 +106,15 @@ class ValidatorSettings(NodeSettings):
         lt=1,
         description="share of an epoch after which weights are set, then retried to its end",
     )
+    observe_blocks: int = Field(
+        default=-1,
+        ge=-1,
+        description="blocks to watch for another validator with this hotkey before the first weights; "
+        "-1: one tempo, at most 360, and none on a chain of this machine",
+    )
+    takeover: bool = Field(
+        default=False, description="accept weights that another tool or machine set with this hotkey before"
+    )
     version_key: int = Field(
         default=0, ge=0, description="version key sent with weights; 0 where none is required"
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ranvier.neurons.state.database import Database
-from ranvier.neurons.state.journal import Attempt, Journal, Vector, VectorStatus
+from ranvier.neurons.state.journal import Attempt, Intent, IntentStatus, Journal
 from ranvier.neurons.state.memory import StoredMemory
 from ranvier.neurons.state.scores import Line, Scores
 
-__all__ = ["Attempt", "Database", "Journal", "Line", "Scores", "StoredMemory", "Vector", "VectorStatus"]
+__all__ = ["Attempt", "Database", "Intent", "IntentStatus", "Journal", "Line", "Scores", "StoredMemory"]

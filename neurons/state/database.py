@@ -12,36 +12,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ranvier.neurons.errors import CorruptState, StateError, StateInUse, StateMismatch
+from ranvier.neurons.state.schema import MIGRATIONS, SCHEMA, VERSION
 
 APPLICATION: Final = 0x52414E56
 """Marks the file as ours ("RANV")."""
-VERSION: Final = 1
-SCHEMA: Final = """
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE scores (
-    hotkey TEXT PRIMARY KEY, uid INTEGER NOT NULL, registered_at INTEGER NOT NULL, average REAL NOT NULL,
-    rounds INTEGER NOT NULL, passed INTEGER NOT NULL, caught INTEGER NOT NULL, penalty INTEGER NOT NULL
-) STRICT;
-CREATE TABLE memory (
-    hotkey TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (hotkey, key)
-) STRICT;
-CREATE TABLE rounds (
-    number INTEGER PRIMARY KEY, block INTEGER NOT NULL, block_hash TEXT NOT NULL, epoch INTEGER NOT NULL,
-    status TEXT NOT NULL, report TEXT
-) STRICT;
-CREATE TABLE secrets (
-    epoch INTEGER PRIMARY KEY, commitment TEXT NOT NULL, secret BLOB NOT NULL, revealed INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE vectors (
-    id INTEGER PRIMARY KEY, network TEXT NOT NULL, netuid INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    hotkey TEXT NOT NULL, weights TEXT NOT NULL, block INTEGER NOT NULL, status TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX one_vector ON vectors (network, netuid, epoch, hotkey) WHERE status != 'refused';
-CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY, vector INTEGER NOT NULL REFERENCES vectors (id), block INTEGER NOT NULL,
-    outcome TEXT NOT NULL, detail TEXT NOT NULL
-) STRICT;
-"""
 
 
 class Database:
@@ -188,7 +162,27 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     elif application != APPLICATION:
         raise CorruptState(path, "it was written by another program")
-    elif version != VERSION:
+    elif version > VERSION:
         raise StateError(
-            path, f"has version {version}, not {VERSION}", "Use the release that wrote it, or a new folder."
+            path,
+            f"has version {version}, and this release knows up to {VERSION}",
+            "Use the release that wrote it, or restore the copy that it kept beside the file.",
         )
+    else:
+        _migrate(connection, path, version)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Bring a file of an older release up to date, one version after the other; a copy of the old one is kept."""
+    if version == VERSION:
+        return
+    copy = path.with_name(f"{path.name}.v{version}")
+    if not copy.exists():
+        draft = copy.with_name(copy.name + ".new")
+        draft.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(draft),))
+        draft.chmod(0o600)
+        draft.replace(copy)
+    for following in range(version + 1, VERSION + 1):
+        script = MIGRATIONS[following]
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {following}; COMMIT;")

@@ -17,8 +17,8 @@ from neurons_world import until
 from ranvier.chain import CallRefused, ChainTimeout, Metagraph, Neuron
 from ranvier.neurons.errors import BadWeights, CorruptState, NotJournalled, NotRegistered, StateInUse
 from ranvier.neurons.state.database import Database
-from ranvier.neurons.state.journal import Journal, Slot, VectorStatus
-from ranvier.neurons.vectors import as_row, quantise, same_row, still_there
+from ranvier.neurons.state.journal import Form, IntentStatus, Journal, Slot
+from ranvier.neurons.vectors import WeightRow, WeightVector, quantise
 from ranvier.neurons.weights import Landing, WeightSetter
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "weight_setter_alone.py"
@@ -53,32 +53,90 @@ def test_what_is_no_weight_never_becomes_a_row(bad: float) -> None:
         quantise({"a": 1.0, "b": bad})
 
 
+NO_VECTORS = st.dictionaries(st.sampled_from("abc"), st.one_of(st.integers(-3, 70000), st.just(65535)))
+
+
+@given(NO_VECTORS)
+def test_only_what_a_chain_may_see_is_a_vector(values: dict[str, int]) -> None:
+    fits = values and max(values.values()) == 65535 and all(0 < value <= 65535 for value in values.values())
+    if fits:
+        assert WeightVector(values).values == values
+    else:
+        with pytest.raises(BadWeights):
+            WeightVector(values)
+
+
+@pytest.mark.parametrize("value", [1.0, math.nan, "1", None])
+def test_what_is_no_whole_number_is_no_weight(value: Any) -> None:
+    with pytest.raises(BadWeights):
+        WeightVector({"a": 65535, "b": value})
+
+
+@given(st.lists(st.tuples(st.integers(-1, 70000), st.integers(-1, 70000)), max_size=4))
+def test_only_what_a_call_may_hold_is_a_row(entries: list[tuple[int, int]]) -> None:
+    uids = [uid for uid, _ in entries]
+    fits = entries and uids == sorted(set(uids)) and uids[0] >= 0 and uids[-1] <= 65535
+    if fits and all(0 < value <= 65535 for _, value in entries):
+        row = WeightRow(tuple(entries))
+        assert len(row.uids) == len(row.values) == len(entries)
+    else:
+        with pytest.raises(BadWeights):
+            WeightRow(tuple(entries))
+
+
+def test_a_vector_cannot_be_changed() -> None:
+    given = {"a": 65535}
+    vector = WeightVector(given)
+    given["b"] = 1
+    assert vector.values == {"a": 65535}
+    with pytest.raises(TypeError):
+        vector.values["a"] = 1  # type: ignore[index]
+
+
 def test_a_replaced_or_moved_hotkey_gets_nothing() -> None:
     graph = metagraph(neuron(0, "a"), neuron(1, "b", 15), neuron(2, "c"))
     places = {"a": (0, 0), "b": (1, 0), "c": (3, 0), "gone": (1, 0)}
-    assert still_there({"a": 1.0, "b": 1.0, "c": 1.0, "gone": 1.0, "new": 1.0}, graph, places) == {"a": 1.0}
-    assert as_row({"c": 5, "a": 7, "gone": 9}, graph) == {0: 7, 2: 5}
+    weights = {"a": 1.0, "b": 1.0, "c": 1.0, "gone": 1.0}
+    vector = WeightVector.of(weights, graph, places)
+    assert vector.values == {"a": 65535}
+    # New ones have no place to lose.
+    assert WeightVector.of({**weights, "c": 2.0}, graph, {}).row(graph).entries == (
+        (0, 32768),
+        (1, 32768),
+        (2, 65535),
+    )
+    # Between the vector and its sending "a" was replaced and came back elsewhere.
+    later = metagraph(neuron(0, "new", 30), neuron(1, "b", 15), neuron(2, "c"), neuron(3, "a", 31))
+    with pytest.raises(BadWeights, match="nobody"):
+        vector.row(later)
 
 
 def test_rounding_by_the_chain_is_the_same_row_and_nothing_else_is() -> None:
-    assert same_row({0: 65535, 1: 100}, {0: 65535, 1: 101, 2: 0})
-    assert not same_row({0: 65535, 1: 100}, {0: 65535})
-    assert not same_row({0: 65535}, {0: 65535, 1: 1})
+    row = WeightRow.of({0: 65535, 1: 100})
+    assert row.is_stored({0: 65535, 1: 101, 2: 0})
+    assert not row.is_stored({0: 65535})
+    assert not WeightRow.of({0: 65535}).is_stored({0: 65535, 1: 1})
+    # The chain scales a row whose best hotkey has left.
+    assert WeightRow.of({1: 100, 2: 50}).is_stored({1: 65535, 2: 32768})
 
 
 def test_a_second_vector_of_an_epoch_needs_proof_that_the_first_did_not_land(tmp_path: Path) -> None:
     with Database(tmp_path / "j.sqlite") as database:
         journal = Journal(database)
-        first = journal.intend(SLOT, {"a": 65535}, 13)
-        assert journal.intend(SLOT, {"a": 65535}, 14) == first
+        first = intend(journal, SLOT, "a", 13)
+        assert intend(journal, SLOT, "a", 14) == first
         with pytest.raises(NotJournalled):
-            journal.intend(SLOT, {"b": 65535}, 14)
+            intend(journal, SLOT, "b", 14)
         journal.note(first, 14, "unknown", "timed out")
         assert not journal.may_be_refused(first)
-        journal.note(first, 14, "refused", "it was", VectorStatus.REFUSED)
-        assert journal.intend(SLOT, {"b": 65535}, 15).weights == {"b": 65535}
+        journal.note(first, 14, "refused", "it was", IntentStatus.REFUSED)
+        assert intend(journal, SLOT, "b", 15).vector.values == {"b": 65535}
         other = Slot("local", 1, 24, "me")
-        assert journal.intend(other, {"c": 65535}, 25).status is VectorStatus.INTENDED
+        assert intend(journal, other, "c", 25).status is IntentStatus.INTENDED
+
+
+def intend(journal: Journal, slot: Slot, hotkey: str, block: int) -> Any:
+    return journal.intend(slot, WeightVector({hotkey: 65535}), block, Form.OPEN, None)
 
 
 def test_the_file_is_locked_and_checked(tmp_path: Path) -> None:
