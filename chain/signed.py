@@ -48,9 +48,11 @@ class SignedCall(BaseModel):
         return bool(verify(self.payload(genesis), bytes.fromhex(self.signature), self.signer))
 
 
-def sign_call(call: Call, signer: Keypair, genesis: str, valid_until: int) -> SignedCall:
-    """Sign a call for the chain with this genesis hash, under a fresh random nonce."""
-    text, nonce = encode_call(call).decode(), secrets.randbits(64)
+def sign_call(
+    call: Call, signer: Keypair, genesis: str, valid_until: int, nonce: int | None = None
+) -> SignedCall:
+    """Sign a call for the chain with this genesis hash, under a fresh random nonce unless one is given."""
+    text, nonce = encode_call(call).decode(), secrets.randbits(64) if nonce is None else nonce
     payload = _payload(genesis, signer.ss58_address, nonce, valid_until, text)
     return SignedCall(
         signer=signer.ss58_address,

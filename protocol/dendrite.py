@@ -119,39 +119,39 @@ class Dendrite:
     async def _guarded(
         self, target: Target, deadline: float, work: Coroutine[Any, Any, Outcome[Any]]
     ) -> Outcome[Any]:
-        started = time.perf_counter()
+        started = _clock()
         try:
             async with asyncio.timeout(deadline):
                 return await work
         except TimeoutError:
-            return TimedOut(target, time.perf_counter() - started)
+            return TimedOut(target, _clock() - started)
         except InvalidReply as error:
-            return Invalid(target, time.perf_counter() - started, str(error))
+            return Invalid(target, _clock() - started, str(error))
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
-            return Invalid(target, time.perf_counter() - started, f"the connection broke: {error}"[:200])
+            return Invalid(target, _clock() - started, f"the connection broke: {error}"[:200])
         except (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError) as error:
-            return Invalid(target, time.perf_counter() - started, f"no HTTP: {error}"[:200])
+            return Invalid(target, _clock() - started, f"no HTTP: {error}"[:200])
         except (aiohttp.ClientError, OSError) as error:
-            return Unreachable(target, time.perf_counter() - started, str(error)[:200])
+            return Unreachable(target, _clock() - started, str(error)[:200])
 
     async def _ask(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
-        started = time.perf_counter()
+        started = _clock()
         async with self._send(target, request, deadline, "") as sent:
             body = await self._read(sent.response)
             if sent.response.status != 200:
-                return _refused(target, time.perf_counter() - started, sent, body)
+                return _refused(target, _clock() - started, sent, body)
             _check(sent, target, body)
             reply = _parse(request, body)
-            return Answered(target, time.perf_counter() - started, reply, len(body))
+            return Answered(target, _clock() - started, reply, len(body))
 
     async def _stream(
         self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
     ) -> Outcome[Any]:
-        started = time.perf_counter()
+        started = _clock()
         async with self._send(target, request, deadline, "&mode=stream") as sent:
             if sent.response.content_type != STREAM_TYPE:
                 body = await self._read(sent.response)
-                return _refused(target, time.perf_counter() - started, sent, body)
+                return _refused(target, _clock() - started, sent, body)
             reader = StreamReader(target.hotkey, sent.digest)
             size = 0
             async for line in _lines(sent.response, self.limits.max_reply):
@@ -159,7 +159,7 @@ class Dendrite:
                 piece = reader.take(line)
                 if piece is not None:
                     pieces.put_nowait(piece)
-            return _streamed(target, time.perf_counter() - started, request, reader, size)
+            return _streamed(target, _clock() - started, request, reader, size)
 
     @asynccontextmanager
     async def _send(
@@ -212,6 +212,11 @@ class _GuardedResolver(AbstractResolver):
     async def close(self) -> None:
         """Release the system resolver."""
         await self._inner.close()
+
+
+def _clock() -> float:
+    """Seconds by the loop's clock: the one that deadlines go by, also where a test simulates time."""
+    return asyncio.get_running_loop().time()
 
 
 def _check(sent: _Sent, target: Target, body: bytes) -> None:
