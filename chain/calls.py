@@ -99,19 +99,24 @@ class CommitTimelocked:
 
 @dataclass(frozen=True, config=_STRICT)
 class AddStake:
-    """Move `amount` from the signing coldkey's balance to stake on its `hotkey`."""
+    """Move `amount` from the signing coldkey's balance to stake on its `hotkey`.
+
+    `netuid` 0 stakes TAO; another buys that subnet's alpha with it, on chains that have alpha.
+    """
 
     hotkey: Address
     amount: Amount
+    netuid: Netuid = 0
     call: Literal["AddStake"] = "AddStake"
 
 
 @dataclass(frozen=True, config=_STRICT)
 class RemoveStake:
-    """Move `amount` from the signing coldkey's stake on `hotkey` back to its balance."""
+    """Move `amount` (of alpha for a `netuid` above 0) from the signing coldkey's stake on `hotkey` to its balance."""
 
     hotkey: Address
     amount: Amount
+    netuid: Netuid = 0
     call: Literal["RemoveStake"] = "RemoveStake"
 
 

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from ranvier.chain.client import ChainClient
-from ranvier.chain.errors import BackEndMissing, UnknownNetwork
+from ranvier.chain.errors import UnknownNetwork
 
-LOCAL_ENDPOINT = "http://127.0.0.1:9944"
-_PUBLIC = frozenset({"finney", "test", "archive", "devnet"})
+LOCAL_ENDPOINT: Final = "http://127.0.0.1:9944"
+SUBTENSOR_NETWORKS: Final = frozenset({"finney", "test", "archive", "devnet"})
+"""Networks whose addresses the official SDK knows."""
 
 
 def connect(endpoint: str = "local") -> ChainClient:
-    """A client for `endpoint`: "local", or the http:// or https:// address of a chain server.
+    """A client for `endpoint`; nothing is sent yet.
 
-    Nothing is sent yet. Raises `BackEndMissing` for networks that need the official SDK's back end and
-    `UnknownNetwork` for anything else.
+    "local", http:// and https:// addresses are chain servers of ours; the SDK's networks and ws:// or wss:// addresses
+    are Subtensor chains. Raises `BackEndMissing` where those need an SDK that is not installed, and `UnknownNetwork`
+    for anything else.
     """
     if endpoint == "local":
         endpoint = LOCAL_ENDPOINT
-    scheme = urlsplit(endpoint).scheme
-    if scheme in {"http", "https"} and urlsplit(endpoint).hostname:
+    if is_subtensor(endpoint):
+        from ranvier.chain.subtensor import SubtensorChain
+
+        return SubtensorChain(endpoint)
+    parts = urlsplit(endpoint)
+    if parts.scheme in {"http", "https"} and parts.hostname:
         from ranvier.chain.local import LocalChain
 
         return LocalChain(endpoint.rstrip("/"))
-    if endpoint in _PUBLIC or scheme in {"ws", "wss"}:
-        raise BackEndMissing(
-            f"{endpoint} is a Subtensor chain, and this version speaks only to chains of its own; "
-            "start one with `ranvier chain` or `ranvier localnet` and name its http:// address"
-        )
-    raise UnknownNetwork(f"no network {endpoint!r}; use local or an address such as {LOCAL_ENDPOINT}")
+    known = ", ".join(["local", *sorted(SUBTENSOR_NETWORKS)])
+    raise UnknownNetwork(
+        f"no network {endpoint!r}; use one of {known}, or an address such as {LOCAL_ENDPOINT} or "
+        "wss://HOST:PORT"
+    )
+
+
+def is_subtensor(endpoint: str) -> bool:
+    """Whether an endpoint is a Subtensor chain."""
+    parts = urlsplit(endpoint)
+    return endpoint in SUBTENSOR_NETWORKS or (parts.scheme in {"ws", "wss"} and bool(parts.hostname))

@@ -176,6 +176,8 @@ class Dispatcher:
         self._tell("StakeRemoved", hotkey=call.hotkey, coldkey=coldkey, amount=call.amount)
 
     def _check_pair(self, call: AddStake | RemoveStake, coldkey: str) -> None:
+        if call.netuid != 0:
+            _refuse(call, "SubtokenDisabled", "TAO is staked to hotkeys here, there is no alpha of subnets")
         owner = self.state.ledger.owners.get(call.hotkey)
         if owner is None:
             _refuse(call, "HotKeyAccountNotExists", f"{call.hotkey} was never registered")

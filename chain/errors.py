@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ranvier.chain.remedies import remedy
+
 
 class ChainError(Exception):
     """Root of every error this package raises."""
@@ -16,9 +18,13 @@ class ChainUnreachable(ChainError):
 
     def __init__(self, endpoint: str, reason: str) -> None:
         self.endpoint, self.reason = endpoint, reason
-        super().__init__(
-            f"the chain at {endpoint} cannot be reached ({reason}); start it with `ranvier chain` or name another"
+        ours = endpoint.startswith("http")
+        advice = (
+            "start it with `ranvier chain` or name another"
+            if ours
+            else "check the way to it, or name another node"
         )
+        super().__init__(f"the chain at {endpoint} cannot be reached ({reason}); {advice}")
 
 
 class ChainTimeout(ChainError):
@@ -32,11 +38,15 @@ class ChainTimeout(ChainError):
 
 
 class CallRefused(ChainError):
-    """The chain refused a call; `name` is the chain's own error name and `call` the kind of call."""
+    """The chain refused a call; `name` is the chain's own error name, `call` the kind of call, `next_step` what to
+    do about it (empty where nobody knows).
+    """
 
-    def __init__(self, name: str, message: str, call: str) -> None:
+    def __init__(self, name: str, message: str, call: str, next_step: str | None = None) -> None:
         self.name, self.message, self.call = name, message, call
-        super().__init__(f"the chain refused {call}: {name}: {message}")
+        self.next_step = remedy(name) if next_step is None else next_step
+        advice = f". Next: {self.next_step}" if self.next_step else ""
+        super().__init__(f"the chain refused {call}: {name}: {message.rstrip('.')}{advice}")
 
 
 class UnknownNetwork(ChainError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Final, TypeVar
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter
 from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo
 from ranvier.chain.calls import Call
 from ranvier.chain.client import Keypair
+from ranvier.chain.earned import add_up
 from ranvier.chain.errors import CallRefused, ChainTimeout, ChainUnreachable
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
@@ -148,14 +148,7 @@ class LocalChain:
 
     async def emissions(self, netuid: int, since_block: int) -> dict[str, Earned]:
         """Rao by hotkey over the epochs after `since_block`, server and validator part apart."""
-        earned: dict[str, Earned] = defaultdict(lambda: Earned(0, 0))
-        for epoch in await self.epochs(netuid, since_block):
-            for row in epoch.rows:
-                so_far = earned[row.hotkey]
-                earned[row.hotkey] = Earned(
-                    so_far.server + row.server_emission, so_far.validator + row.validator_emission
-                )
-        return dict(earned)
+        return add_up(await self.epochs(netuid, since_block))
 
     async def commits(self, netuid: int, hotkey: str) -> tuple[WeightCommit, ...]:
         """Promised weights of a hotkey that are neither revealed nor dropped, oldest first."""

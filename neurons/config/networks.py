@@ -9,13 +9,19 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from ranvier.chain import BackEndMissing, UnknownNetwork
+from ranvier.chain import UnknownNetwork
+from ranvier.chain.connect import is_subtensor
 
 PROFILES: Final[Mapping[str, str]] = MappingProxyType(
-    {"local": "http://127.0.0.1:9944", "test": "test", "finney": "finney"}
+    {
+        "local": "http://127.0.0.1:9944",
+        "test": "test",
+        "finney": "finney",
+        "archive": "archive",
+        "devnet": "devnet",
+    }
 )
-"""Built-in profiles. ``test`` and ``finney`` are known by name and wait for the Subtensor back end."""
-_WAITING: Final = ("test", "finney")
+"""Built-in profiles. All but ``local`` are addresses that the official SDK knows by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +44,13 @@ class Network:
 def resolve(network: str, own: Mapping[str, str] = MappingProxyType({})) -> Network:
     """The network of a profile name or address; ``own`` adds profiles from the configuration.
 
-    Raises `BackEndMissing` for the public networks and `UnknownNetwork` for a name that nobody defined.
+    Raises `UnknownNetwork` for a name that nobody defined.
     """
     endpoint = {**PROFILES, **own}.get(network, network)
-    if endpoint in _WAITING or endpoint.startswith(("ws://", "wss://")):
-        raise BackEndMissing(
-            f"network {network!r} is a Subtensor chain; its back end comes with a later release. "
-            "Until then use a local one: `ranvier localnet`, or `ranvier chain` and --network local."
-        )
-    if not endpoint.startswith(("http://", "https://")):
+    if not is_subtensor(endpoint) and not endpoint.startswith(("http://", "https://")):
         known = ", ".join(sorted({**PROFILES, **own}))
         raise UnknownNetwork(
             f"no network is named {network!r}; known: {known}. Name one of them, or an address such as "
-            "http://127.0.0.1:9944."
+            "http://127.0.0.1:9944 or wss://HOST:PORT."
         )
     return Network(network, endpoint)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,9 +295,12 @@ def test_a_wrong_genesis_is_named_by_place(tmp_path: Path, text: str, place: str
         Genesis.read(tmp_path / "nothing.json")
 
 
-@pytest.mark.parametrize(
-    ("name", "error"), [("finney", BackEndMissing), ("ws://x:1", BackEndMissing), ("fin", UnknownNetwork)]
-)
-def test_endpoints_without_a_back_end_say_so(name: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        connect(name)
+def test_an_endpoint_decides_the_back_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(connect("https://node:1/"), LocalChain)
+    for name in ("fin", "ftp://x:1", "ws://", ""):
+        with pytest.raises(UnknownNetwork, match="finney, test"):
+            connect(name)
+    monkeypatch.setitem(sys.modules, "bittensor", None)
+    for name in ("finney", "ws://x:1"):
+        with pytest.raises(BackEndMissing, match=r"pip install 'ranvier\[subtensor\]'"):
+            connect(name)

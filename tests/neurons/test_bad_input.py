@@ -52,13 +52,15 @@ def test_before_the_chain_is_asked(bare: Any) -> None:
     )
     check(run("miner", "--subnet", "sums:SumSubnet"), ExitCode.CONFIG, "netuid is not set", "--netuid")
     check(
-        run("metagraph", "1", "--network", "finney"),
-        ExitCode.UNKNOWN_NETWORK,
-        "later release",
-        "ranvier localnet",
+        run("metagraph", "1", "--network", "ws://127.0.0.1:9"),
+        ExitCode.CHAIN_UNREACHABLE,
+        "ws://127.0.0.1:9 cannot be reached",
+        "name another node",
     )
     check(
-        run("metagraph", "1", "--network", "fineny"), ExitCode.UNKNOWN_NETWORK, "known: finney, local, test"
+        run("metagraph", "1", "--network", "fineny"),
+        ExitCode.UNKNOWN_NETWORK,
+        "known: archive, devnet, finney, local, test",
     )
     check(
         run("miner", *common("v0"), RANVIER_NETWROK="x"),

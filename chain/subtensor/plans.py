@@ -1,0 +1,167 @@
+"""Which of the chain's calls carry out a call of ours: the preferred one first, then its fall-backs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ranvier.chain.calls import (
+    AddStake,
+    Call,
+    CommitTimelocked,
+    CommitWeights,
+    Register,
+    RemoveStake,
+    RevealWeights,
+    Serve,
+    ServeTls,
+    SetWeights,
+    Transfer,
+)
+from ranvier.chain.subtensor.timelock import Sealed
+
+MODULE: Final = "SubtensorModule"
+
+
+@dataclass(frozen=True, slots=True)
+class RawCall:
+    """A call under the chain's own names, as the SDK composes it."""
+
+    module: str
+    function: str
+    params: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.module}.{self.function}"
+
+    def as_tuple(self) -> tuple[str, str, dict[str, Any]]:
+        """As the SDK takes it."""
+        return self.module, self.function, dict(self.params)
+
+
+def _ours(function: str, **params: Any) -> RawCall:
+    return RawCall(MODULE, function, params)
+
+
+def plans_for(call: Call, sealed: Sealed | None = None) -> tuple[RawCall, ...]:
+    """The preferred call first. `CommitTimelocked` needs its row `sealed`."""
+    if isinstance(call, CommitTimelocked):
+        assert sealed is not None
+        return _timelocked(call, sealed)
+    return _PLANS[type(call)](call)
+
+
+def _register(call: Register) -> tuple[RawCall, ...]:
+    return (_ours("burned_register", netuid=call.netuid, hotkey=call.hotkey),)
+
+
+def _address(call: Serve | ServeTls) -> dict[str, Any]:
+    address = ipaddress.ip_address(call.ip)
+    return {
+        "netuid": call.netuid,
+        "version": call.version,
+        "ip": int(address),
+        "port": call.port,
+        "ip_type": address.version,
+        "protocol": 4,
+        "placeholder1": 0,
+        "placeholder2": 0,
+    }
+
+
+def _serve(call: Serve) -> tuple[RawCall, ...]:
+    return (_ours("serve_axon", **_address(call)),)
+
+
+def _serve_tls(call: ServeTls) -> tuple[RawCall, ...]:
+    return (_ours("serve_axon_tls", **_address(call), certificate=bytes.fromhex(call.certificate)),)
+
+
+def _set_weights(call: SetWeights) -> tuple[RawCall, ...]:
+    row = {"dests": list(call.uids), "weights": list(call.values), "version_key": call.version_key}
+    return (
+        _ours("set_mechanism_weights", netuid=call.netuid, mecid=0, **row),
+        _ours("set_weights", netuid=call.netuid, **row),
+    )
+
+
+def _commit(call: CommitWeights) -> tuple[RawCall, ...]:
+    return (
+        _ours("commit_mechanism_weights", netuid=call.netuid, mecid=0, commit_hash=call.commit_hash),
+        _ours("commit_weights", netuid=call.netuid, commit_hash=call.commit_hash),
+    )
+
+
+def _reveal(call: RevealWeights) -> tuple[RawCall, ...]:
+    shown = {
+        "uids": list(call.uids),
+        "values": list(call.values),
+        "salt": list(call.salt),
+        "version_key": call.version_key,
+    }
+    return (
+        _ours("reveal_mechanism_weights", netuid=call.netuid, mecid=0, **shown),
+        _ours("reveal_weights", netuid=call.netuid, **shown),
+    )
+
+
+def _timelocked(call: CommitTimelocked, sealed: Sealed) -> tuple[RawCall, ...]:
+    shown = {
+        "commit": sealed.ciphertext,
+        "reveal_round": sealed.round,
+        "commit_reveal_version": sealed.version,
+    }
+    return (
+        _ours("commit_timelocked_mechanism_weights", netuid=call.netuid, mecid=0, **shown),
+        _ours("commit_timelocked_weights", netuid=call.netuid, **shown),
+    )
+
+
+def _add_stake(call: AddStake) -> tuple[RawCall, ...]:
+    return (_ours("add_stake", hotkey=call.hotkey, netuid=call.netuid, amount_staked=call.amount),)
+
+
+def _remove_stake(call: RemoveStake) -> tuple[RawCall, ...]:
+    return (_ours("remove_stake", hotkey=call.hotkey, netuid=call.netuid, amount_unstaked=call.amount),)
+
+
+def _transfer(call: Transfer) -> tuple[RawCall, ...]:
+    return (RawCall("Balances", "transfer_keep_alive", {"dest": call.to, "value": call.amount}),)
+
+
+_PLANS: Final[Mapping[type, Callable[[Any], tuple[RawCall, ...]]]] = {
+    Register: _register,
+    Serve: _serve,
+    ServeTls: _serve_tls,
+    SetWeights: _set_weights,
+    CommitWeights: _commit,
+    RevealWeights: _reveal,
+    AddStake: _add_stake,
+    RemoveStake: _remove_stake,
+    Transfer: _transfer,
+}
+
+_SOMEBODY: Final = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+_SEALED: Final = Sealed(b"\0" * 32, 1, 4)
+SAMPLES: Final[Mapping[type, Call]] = {
+    Register: Register(1, _SOMEBODY),
+    Serve: Serve(1, "192.0.2.1", 8091),
+    ServeTls: ServeTls(1, "192.0.2.1", 8091, "0100"),
+    SetWeights: SetWeights(1, (0,), (65535,)),
+    CommitWeights: CommitWeights(1, "0x" + "00" * 32),
+    RevealWeights: RevealWeights(1, (0,), (65535,), (0,)),
+    CommitTimelocked: CommitTimelocked(1, (0,), (65535,)),
+    AddStake: AddStake(_SOMEBODY, 1),
+    RemoveStake: RemoveStake(_SOMEBODY, 1),
+    Transfer: Transfer(_SOMEBODY, 1),
+}
+"""One call of each kind, to be composed and thrown away."""
+
+
+def sample_plans(kind: type) -> tuple[RawCall, ...]:
+    """The plans of a kind of call, filled with values that are never sent."""
+    return plans_for(SAMPLES[kind], _SEALED)
