@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Final
 
-from ranvier.chain import Block, ChainClient, ChainError, Metagraph
+from ranvier.chain import Block, ChainClient, ChainError, Metagraph, Neuron, WrongChain
 from ranvier.protocol import Standing, Target
 from ranvier.subnets import Peer
 
 READ_SECONDS: Final = 20.0
 """Deadline of one reading of the metagraph."""
-SILENCE_SECONDS: Final = 60.0
-"""Without a block for this long the node is degraded."""
+SILENT_BLOCKS: Final = 3
+"""Without a block for so many block times the node is degraded, and the chain is asked anew."""
+LEAST_SILENCE: Final = 2.0
+"""Seconds that are no silence yet, however fast the blocks: a busy machine may take that long."""
+LONGEST_PAUSE: Final = 12.0
 _log = logging.getLogger(__name__)
 
 
 class Follower:
     """Reads blocks as they come and refreshes the metagraph every ``refresh_blocks``.
 
-    `run` it as a task; `start` must have returned before `metagraph` or `block` is read. A chain that goes away only
-    makes the node degraded: the follower reconnects.
+    `run` it as a task; `start` must have returned before `metagraph` or `block` is read. Whatever the chain does
+    meanwhile (refuse, stay silent, answer rubbish) only makes the node degraded: the follower asks again.
     """
 
     def __init__(self, chain: ChainClient, netuid: int, refresh_blocks: int) -> None:
@@ -32,8 +35,12 @@ class Follower:
         self._block: Block | None = None
         self._metagraph: Metagraph | None = None
         self._changed = asyncio.Condition()
-        self._heard = time.monotonic()
+        self._heard = 0.0
+        self._block_time = LONGEST_PAUSE
         self._problem = ""
+        self._stale = ""
+        self.failures = 0
+        """Readings that failed since the start."""
 
     @property
     def started(self) -> bool:
@@ -53,21 +60,48 @@ class Follower:
         return self._metagraph
 
     @property
+    def block_time(self) -> float:
+        """Seconds between two blocks, as the chain means them to be."""
+        return self._block_time
+
+    @property
+    def silence(self) -> float:
+        """Seconds since a block was heard of."""
+        return asyncio.get_running_loop().time() - self._heard if self.started else 0.0
+
+    @property
     def degraded(self) -> str:
         """Why what is known may be stale; empty if it is not."""
-        silence = time.monotonic() - self._heard
-        if silence > SILENCE_SECONDS:
-            return f"no block for {silence:.0f} s"
-        return self._problem
+        if not self.started:
+            return "the chain was not read yet"
+        if self.silence > self._patience:
+            return f"no block for {self.silence:.0f} s" + (f": {self._problem}" if self._problem else "")
+        return self._problem or self._stale
+
+    def own(self, hotkey: str) -> Neuron | None:
+        """The neuron of a hotkey in the newest metagraph; None before the start, too."""
+        return self._metagraph.by_hotkey(hotkey) if self._metagraph is not None else None
+
+    def figures(self) -> dict[str, float]:
+        """What every node shows of the chain at /metrics."""
+        if not self.started:
+            return {"chain_failures_total": float(self.failures)}
+        return {
+            "block": float(self.block.number),
+            "block_age_seconds": self.silence,
+            "metagraph_age_blocks": float(self.block.number - self.metagraph.block),
+            "chain_failures_total": float(self.failures),
+        }
 
     def listen(self, listener: Callable[[Metagraph], None]) -> None:
         """Call ``listener`` with every metagraph that is read from now on."""
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Read block and metagraph once; raises `ChainError`."""
+        """Read block time, block and metagraph once; raises `ChainError`."""
+        self._block_time = await self._chain.block_time()
         self._block = await self._chain.block()
-        self._heard = time.monotonic()
+        self._heard = asyncio.get_running_loop().time()
         await self.refresh()
 
     async def refresh(self) -> Metagraph:
@@ -76,22 +110,35 @@ class Follower:
             async with asyncio.timeout(READ_SECONDS):
                 self._metagraph = await self._chain.metagraph(self._netuid)
         except TimeoutError as error:
+            self.failures += 1
             raise ChainError(
                 f"the metagraph of subnet {self._netuid} did not come in {READ_SECONDS:g} s"
             ) from error
+        except ChainError:
+            self.failures += 1
+            raise
         for listener in self._listeners:
             listener(self._metagraph)
         return self._metagraph
 
     async def run(self) -> None:
-        """Follow until cancelled."""
-        async for block in self._chain.blocks(self.block.number):
-            self._heard = time.monotonic()
-            async with self._changed:
-                self._block = block
-                self._changed.notify_all()
-            if block.number - self.metagraph.block >= self._refresh:
-                await self._try_refresh()
+        """Follow until cancelled; raises `WrongChain` where another chain answers."""
+        pause = 0.0
+        while True:
+            before = self.block.number
+            try:
+                async with contextlib.aclosing(self._blocks()) as blocks:
+                    await self._follow(blocks)
+            except WrongChain:
+                raise
+            except ChainError as error:
+                self.failures += 1
+                self._problem = f"blocks cannot be read: {error}"
+                _log.warning("blocks cannot be read: %s; asking again", error)
+            pause = (
+                0.0 if self.block.number > before else min(2 * pause + 0.25, self._block_time, LONGEST_PAUSE)
+            )
+            await asyncio.sleep(pause)
 
     async def next_block(self, after: int) -> Block:
         """The newest block once it is later than ``after``."""
@@ -99,12 +146,46 @@ class Follower:
             await self._changed.wait_for(lambda: self.block.number > after)
         return self.block
 
+    async def _blocks(self) -> AsyncGenerator[Block, None]:
+        blocks = self._chain.blocks(self.block.number)
+        try:
+            async for block in blocks:
+                yield block
+        finally:
+            if isinstance(blocks, AsyncGenerator):
+                await blocks.aclose()
+
+    async def _follow(self, blocks: AsyncIterator[Block]) -> None:
+        """Take in blocks until they cease; the subscription may be half dead while the connection is up."""
+        while True:
+            try:
+                async with asyncio.timeout(self._patience):
+                    block = await anext(blocks)
+            except TimeoutError:
+                self.failures += 1
+                _log.warning("no block for %.0f s; asking the chain anew", self.silence)
+                return
+            except StopAsyncIteration:
+                return
+            self._heard, self._problem = asyncio.get_running_loop().time(), ""
+            async with self._changed:
+                self._block = block
+                self._changed.notify_all()
+            if block.number - self.metagraph.block >= self._refresh:
+                await self._try_refresh()
+
+    @property
+    def _patience(self) -> float:
+        return max(SILENT_BLOCKS * self._block_time, LEAST_SILENCE)
+
     async def _try_refresh(self) -> None:
         try:
             await self.refresh()
-            self._problem = ""
+            self._stale = ""
+        except WrongChain:
+            raise
         except ChainError as error:
-            self._problem = f"metagraph of block {self.metagraph.block}: {error}"
+            self._stale = f"metagraph of block {self.metagraph.block}: {error}"
             _log.warning("the metagraph could not be refreshed: %s", error)
 
 

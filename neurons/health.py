@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric as Family
 
 from ranvier.neurons.errors import PortOccupied
+from ranvier.neurons.metrics import Families, Measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,7 @@ class Health:
     hotkey: str
     netuid: int
     degraded: tuple[str, ...] = ()
-    gauges: Mapping[str, float] = field(default_factory=dict)
-    """Figures by metric name without the ``ranvier_`` prefix."""
+    measures: Measures = field(default_factory=Measures)
 
 
 class Observed(Protocol):
@@ -39,29 +39,23 @@ class _Collector:
     def __init__(self, nodes: Sequence[Observed]) -> None:
         self._nodes = nodes
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """All gauges of all nodes; called by the registry for each scrape."""
-        families: dict[str, GaugeMetricFamily] = {}
+    def collect(self) -> Iterable[Family]:
+        """All figures of all nodes; called by the registry for each scrape."""
+        families = Families()
         for node in self._nodes:
             health = node.health()
-            for name, value in _gauges(health):
-                family = families.setdefault(
-                    name,
-                    GaugeMetricFamily(f"ranvier_{name}", name.replace("_", " "), labels=["hotkey", "netuid"]),
-                )
-                family.add_metric([health.hotkey, str(health.netuid)], value)
-        return families.values()
-
-
-def _gauges(health: Health) -> Iterator[tuple[str, float]]:
-    yield f"{health.role}_up", 1.0
-    yield f"{health.role}_degraded", float(bool(health.degraded))
-    for name, value in health.gauges.items():
-        yield f"{health.role}_{name}", value
+            own = health.hotkey, str(health.netuid)
+            state = {"up": 1.0, "degraded": float(bool(health.degraded))}
+            families.add(health.role, own, Measures(state))
+            families.add(health.role, own, health.measures)
+        return families
 
 
 class HealthServer:
-    """Serves both pages; ``async with`` it around the nodes. Port 0 in the settings means it is not used at all."""
+    """Serves the pages; ``async with`` it around the nodes. Port 0 in the settings means it is not used at all.
+
+    ``/health/live`` is 200 while the event loop runs, ``/health`` 503 while anything is degraded, with the reasons.
+    """
 
     def __init__(self, nodes: Sequence[Observed], host: str, port: int) -> None:
         self._nodes, self._host, self._port = nodes, host, port
@@ -79,6 +73,7 @@ class HealthServer:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._health)
+        app.router.add_get("/health/live", self._live)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
@@ -100,11 +95,20 @@ class HealthServer:
             body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
+    async def _live(self, _: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
     async def _health(self, _: web.Request) -> web.Response:
         """Alive whenever it answers; 503 where any node is degraded, with the reasons."""
         states = [node.health() for node in self._nodes]
-        degraded = {state.hotkey: list(state.degraded) for state in states if state.degraded}
-        status = 503 if degraded else 200
-        return web.json_response(
-            {"alive": True, "degraded": degraded, "nodes": [state.hotkey for state in states]}, status=status
-        )
+        nodes = [
+            {
+                "role": state.role,
+                "hotkey": state.hotkey,
+                "netuid": state.netuid,
+                "degraded": list(state.degraded),
+            }
+            for state in states
+        ]
+        status = 503 if any(state.degraded for state in states) else 200
+        return web.json_response({"alive": True, "degraded": status == 503, "nodes": nodes}, status=status)

@@ -17,13 +17,17 @@ from ranvier.neurons.context import address_policy, subnet_settings
 from ranvier.neurons.errors import ConfigError, PortOccupied
 from ranvier.neurons.follow import Follower, peers, standings
 from ranvier.neurons.health import Health
+from ranvier.neurons.metrics import Distribution, Measures
 from ranvier.neurons.registration import require_registered
+from ranvier.neurons.timing import timed
+from ranvier.neurons.vectors import U16_MAX
 from ranvier.protocol import Axon, Dendrite, Door, Limits, ReplayGuard
 from ranvier.subnets import Context, Miner, Subnet
 
 VERSION: Final = 1
 """Published with the axon: the wire's major version."""
 SUMMARY_BLOCKS: Final = 25
+MOST_CALLERS: Final = 4096
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +56,9 @@ class MinerNode:
         self._follower = Follower(chain, settings.netuid, settings.refresh_blocks)
         self._door = _door(settings)
         self._problems: dict[str, str] = {}
+        self._answers = Distribution()
+        self._callers: set[str] = set()
+        self._published = False
         self.axon = self._axon()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -61,7 +68,8 @@ class MinerNode:
         await self._follower.start()
         policy = address_policy(self.settings.addresses, self.network)
         async with Dendrite(self.key, addresses=policy) as dendrite:
-            self.axon.serve(self._subnet.synapse, self._miner(self._context(dendrite)).answer)
+            code = self._miner(self._context(dendrite))
+            self.axon.serve(self._subnet.synapse, timed(code.answer, self._took))
             await self._listen()
             try:
                 await self._serve(stop)
@@ -72,9 +80,29 @@ class MinerNode:
     def health(self) -> Health:
         """Alive and degraded, with figures for /metrics."""
         reasons = (self._follower.degraded, *self._problems.values())
-        gauges = {f"requests_{code}": float(count) for code, count in self.axon.stats.items()}
-        gauges["running"] = float(self.axon.gate.running)
-        return Health("miner", self._own, self.settings.netuid, tuple(filter(None, reasons)), gauges)
+        own = self._follower.own(self._own)
+        figures = {
+            **self._follower.figures(),
+            "running": float(self.axon.gate.running),
+            "waiting": float(self.axon.gate.waiting),
+            "callers": float(len(self._callers)),
+            "published": float(self._published),
+            "registered": float(own is not None),
+        }
+        if own is not None:
+            figures |= {
+                "stake_rao": float(own.stake),
+                "emission_rao": float(own.emission),
+                "incentive": own.incentive / U16_MAX,
+            }
+        counts = {"requests_total": {code: float(count) for code, count in self.axon.stats.items()}}
+        measures = Measures(figures, counts, {"answer_seconds": self._answers})
+        return Health("miner", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
+
+    def _took(self, caller: str, seconds: float) -> None:
+        self._answers.observe(seconds)
+        if len(self._callers) < MOST_CALLERS:
+            self._callers.add(caller)
 
     def _axon(self) -> Axon:
         limits = Limits(max_concurrent=self.settings.max_concurrent, max_queue=self.settings.max_queue)
@@ -126,7 +154,7 @@ class MinerNode:
         block = self._follower.block
         said, announced = block.number, False
         while True:
-            published = await self._publish(self._follower.metagraph)
+            published = self._published = await self._publish(self._follower.metagraph)
             if published and not announced:
                 announced = True
                 _log.info(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +22,11 @@ from ranvier.neurons.events import Event, EventFile, RoundReport, SecretCommitte
 from ranvier.neurons.follow import Follower, peers
 from ranvier.neurons.health import Health
 from ranvier.neurons.keeper import ScoreKeeper
+from ranvier.neurons.metrics import Measures
 from ranvier.neurons.registration import require_registered
 from ranvier.neurons.rounds import Place, Rounds
 from ranvier.neurons.state.database import Database
+from ranvier.neurons.vectors import U16_MAX
 from ranvier.neurons.weights import WeightsOutcome
 from ranvier.protocol import Dendrite
 from ranvier.subnets import Context, EpochSecret, Subnet
@@ -60,6 +63,7 @@ class ValidatorNode:
         self._problems: dict[str, str] = {}
         self._report: RoundReport | None = None
         self._duty: WeightsDuty | None = None
+        self._ends: Counter[str] = Counter()
 
     @property
     def state_file(self) -> Path:
@@ -85,15 +89,32 @@ class ValidatorNode:
         """Alive and degraded, with figures for /metrics."""
         duty = self._duty
         reasons = (self._follower.degraded, *self._problems.values(), duty.problem if duty else "")
-        gauges = {"block": float(self._follower.block.number)} if self._follower.started else {}
+        figures = self._follower.figures()
         if self._report is not None:
-            gauges["round"] = float(self._report.round)
-            gauges["round_seconds"] = self._report.seconds
-            gauges["miners_answered"] = float(sum(line.answered > 0 for line in self._report.miners))
-            gauges["miners_verified"] = float(sum(line.verified > 0 for line in self._report.miners))
-        if duty is not None and duty.outcome is not None:
-            gauges["weights_epoch"] = float(duty.outcome.epoch)
-        return Health("validator", self._own, self.settings.netuid, tuple(filter(None, reasons)), gauges)
+            asked = [line for line in self._report.miners if line.asked]
+            figures |= {
+                "round": float(self._report.round),
+                "round_seconds": self._report.seconds,
+                "miners_asked": float(len(asked)),
+                "miners_answered": float(sum(line.answered > 0 for line in asked)),
+                "miners_verified": float(sum(line.verified > 0 for line in asked)),
+            }
+        own = self._follower.own(self._own)
+        figures["registered"] = float(own is not None)
+        if own is not None:
+            figures |= {
+                "stake_rao": float(own.stake),
+                "emission_rao": float(own.emission),
+                "permit": float(own.validator_permit),
+                "dividends": own.dividends / U16_MAX,
+                "trust": own.validator_trust / U16_MAX,
+            }
+        counts: dict[str, dict[str, float]] = {"rounds_total": dict(self._ends)}
+        if duty is not None:
+            figures |= duty.figures()
+            counts["weights_total"] = dict(duty.landings)
+        measures = Measures(figures, counts)
+        return Health("validator", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
 
     def _context(self, dendrite: Dendrite, keeper: ScoreKeeper) -> Context:
         return Context(
@@ -167,6 +188,7 @@ class ValidatorNode:
         place = Place(self.settings.netuid, self._own, self._follower.block, epoch)
         report = await rounds.hold(place, secret)
         self._problems.pop("round", None)
+        self._ends["void" if report is None else "done"] += 1
         if report is not None:
             self._report = report
             self._say(report)

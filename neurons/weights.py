@@ -56,6 +56,8 @@ LASTING: Final = frozenset(
 """Refusals that the same vector would meet again in the same epoch."""
 SUBMIT_SECONDS: Final = 30.0
 SALT_LENGTH: Final = 8
+LONGEST_PAUSE: Final = 12.0
+"""Seconds between two attempts at a chain that does not answer, or one block if that is less."""
 _log = logging.getLogger(__name__)
 
 
@@ -134,6 +136,7 @@ class WeightSetter:
         it cannot succeed, or when the epoch ended. Raises `BadWeights`, `NotRegistered`, and `ChainError` only
         where not even the first reading of the metagraph succeeds.
         """
+        longest = min(LONGEST_PAUSE, await self._chain.block_time())
         metagraph = await self._chain.metagraph(self._netuid)
         self._own_neuron(metagraph)
         slot = Slot(self._network, self._netuid, metagraph.last_step, self._key.ss58_address)
@@ -150,7 +153,7 @@ class WeightSetter:
         else:
             # A process that died after sending left no outcome: from here on no refusal proves anything.
             self._journal.note(intent, metagraph.block, "unknown", "found in the journal, not on the chain")
-        return await self._until_epoch_ends(intent)
+        return await self._until_epoch_ends(intent, longest)
 
     async def _form(self) -> Form:
         """How the subnet takes weights now."""
@@ -165,8 +168,8 @@ class WeightSetter:
             commit_hash(*who, row.uids, row.values, salt, self._version_key), row, salt, self._version_key
         )
 
-    async def _until_epoch_ends(self, intent: Intent) -> WeightsOutcome:
-        detail, pause = "", 0.25
+    async def _until_epoch_ends(self, intent: Intent, longest: float) -> WeightsOutcome:
+        detail, pause = "", min(0.25, longest)
         while True:
             try:
                 metagraph = await self._chain.metagraph(self._netuid)
@@ -190,7 +193,7 @@ class WeightSetter:
                 self._journal.note(intent, 0, "unknown", detail)
                 _log.warning("setting weights: %s; trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, 12.0)
+                pause = min(pause * 2, longest)
 
     async def _send(self, intent: Intent, metagraph: Metagraph) -> bool:
         """Whether the vector was read back after sending it, or is found to be there already."""

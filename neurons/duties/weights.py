@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -20,7 +21,7 @@ from ranvier.neurons.state.journal import Journal
 from ranvier.neurons.weights import WeightSetter, WeightsOutcome
 
 PAUSE: Final = 2.0
-"""Seconds before a failed step is tried again."""
+"""Seconds before a failed step is tried again, or one block if that is less."""
 Weights = Callable[[Mapping[str, float]], Mapping[str, float]]
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,20 @@ class WeightsDuty:
         self.problem = ""
         self.outcome: WeightsOutcome | None = None
         """Of the newest epoch that was tried."""
+        self.landings: Counter[str] = Counter()
+        """Epochs by how they ended."""
+        self._attempts = 0
+        self._promises = 0
+        self._landed: int | None = None
+
+    def figures(self) -> dict[str, float]:
+        """For /metrics."""
+        found = {"weights_attempts_total": float(self._attempts), "promises": float(self._promises)}
+        if self.outcome is not None:
+            found["weights_epoch"] = float(self.outcome.epoch)
+        if self._landed is not None:
+            found["weights_age_blocks"] = float(self._follower.block.number - self._landed)
+        return found
 
     async def start(self) -> None:
         """Look whether somebody else uses the hotkey; raises `Doppelganger` or `ChainError`."""
@@ -82,11 +97,11 @@ class WeightsDuty:
             except (BadWeights, ChainError, NeuronError) as error:
                 self.problem = f"weights not set: {error}"
                 _log.warning("weights not set: %s", error)
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(min(PAUSE, self._follower.block_time))
             block = await self._follower.next_block(block.number)
 
     async def _step(self, watch: DoppelgangerWatch, block: int) -> None:
-        await self._revealer.keep(self._follower.metagraph)
+        self._promises = await self._revealer.keep(self._follower.metagraph)
         metagraph = self._follower.metagraph
         tried = self.outcome.epoch if self.outcome is not None else None
         if metagraph.last_step == tried or not _due(metagraph, block, self._settings.weights_after):
@@ -97,6 +112,10 @@ class WeightsDuty:
         watch.check(await self._follower.refresh())
         self.outcome = await self._setter.set(weights, places=self._keeper.places)
         outcome = self.outcome
+        self.landings[outcome.landing.value] += 1
+        self._attempts += outcome.attempts
+        if outcome.landed:
+            self._landed = self._follower.block.number
         _log.info(
             "weights of epoch %d: %s after %d attempts", outcome.epoch, outcome.landing, outcome.attempts
         )

@@ -157,7 +157,7 @@ async def test_somebody_who_speaks_during_the_observation_is_noticed(world: Any)
     async with world.chain() as chain, going(miner_node(world, chain, "m0")):
         node = validator_node(world, chain, "v0", observe_blocks=20)
         task = asyncio.create_task(node.run(asyncio.Event()))
-        await until(lambda: node.health().gauges.get("round"))
+        await until(lambda: node.health().measures.figures.get("round"))
         await chain.submit(SetWeights(1, (4,), (1,)), world.key("v0"))
         with pytest.raises(Doppelganger):
             await asyncio.wait_for(task, 60)
@@ -189,7 +189,7 @@ async def test_the_state_of_another_chain_is_refused_by_its_genesis(
     async with world.chain() as chain:
         node = validator_node(world, chain, "v0")
         async with going(miner_node(world, chain, "m0"), node):
-            await until(lambda: node.health().gauges.get("round"))
+            await until(lambda: node.health().measures.figures.get("round"))
         with Database(node.state_file) as database:
             database.remember("genesis", "0x" + "ab" * 32)
             database.execute("UPDATE rounds SET block = 0")

@@ -11,10 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 from neurons_world import going, miner_node, until, validator_node
+from prometheus_client.parser import text_string_to_metric_families
 
 from ranvier.neurons.errors import NotRegistered, PortOccupied, StateInUse
 from ranvier.neurons.events import RoundReport, SecretCommitted, SecretRevealed, WeightsSet
 from ranvier.neurons.health import HealthServer
+from ranvier.neurons.metrics import METRICS
 from ranvier.protocol import AddressPolicy, Answered, Dendrite, Refused, Target
 from ranvier.subnets import check_revealed
 from ranvier.subnets.discover import load_miner
@@ -122,9 +124,9 @@ async def test_health_names_what_is_wrong_and_metrics_count(new_world: Callable[
             HealthServer([node], "127.0.0.1", 0) as server,
             aiohttp.ClientSession() as session,
         ):
-            await until(lambda: node.health().gauges)
+            await until(lambda: node.health().measures.figures.get("block"))
             async with session.get(f"http://127.0.0.1:{server.port}/health") as response:
-                assert (response.status, (await response.json())["degraded"]) == (200, {})
+                assert (response.status, (await response.json())["degraded"]) == (200, False)
             async with session.get(f"http://127.0.0.1:{server.port}/metrics") as response:
                 assert "ranvier_validator_block{" in await response.text()
             node._problems["weights"] = "weights not set: because"
@@ -137,7 +139,7 @@ async def test_the_state_names_every_round(world: Any) -> None:
     async with world.chain() as chain:
         validator = validator_node(world, chain, "v0")
         async with going(miner_node(world, chain, "m0"), validator):
-            await until(lambda: validator.health().gauges.get("round", 0) >= 2)
+            await until(lambda: validator.health().measures.figures.get("round", 0) >= 2)
     rows = sqlite3.connect(validator.state_file)
     try:
         assert rows.execute("SELECT DISTINCT status FROM rounds").fetchall() == [("done",)]
@@ -145,3 +147,39 @@ async def test_the_state_names_every_round(world: Any) -> None:
         assert rows.execute("SELECT value FROM memory").fetchone()[0] not in ("null", "0")
     finally:
         rows.close()
+
+
+async def test_metrics_parse_and_every_name_is_declared(world: Any) -> None:
+    async with world.chain() as chain:
+        miner, validator = miner_node(world, chain, "m0"), validator_node(world, chain, "v0")
+        async with (
+            going(miner, validator),
+            HealthServer([miner, validator], "127.0.0.1", 0) as server,
+            aiohttp.ClientSession() as session,
+        ):
+            await until(lambda: validator.health().measures.counts.get("weights_total"))
+            async with session.get(f"http://127.0.0.1:{server.port}/metrics") as response:
+                families = {one.name: one for one in text_string_to_metric_families(await response.text())}
+            async with session.get(f"http://127.0.0.1:{server.port}/health/live") as response:
+                assert response.status == 200
+            async with session.get(f"http://127.0.0.1:{server.port}/health") as response:
+                roles = [node["role"] for node in (await response.json())["nodes"]]
+    assert roles == ["miner", "validator"]
+    shown = {name.removeprefix("ranvier_") for name in families}
+    assert shown == {name.removesuffix("_total") for name in METRICS}
+    answered = families["ranvier_miner_requests"].samples
+    assert any(one.labels["code"] == "answered" and one.value >= 1 for one in answered)
+    counted = [one for one in families["ranvier_miner_answer_seconds"].samples if one.name.endswith("_count")]
+    assert counted[0].value >= 1
+    assert families["ranvier_miner_callers"].samples[0].value == 1
+    assert families["ranvier_miner_published"].samples[0].value == 1
+    assert families["ranvier_validator_permit"].samples[0].value == 1
+    for family in families.values():
+        assert family.documentation == METRICS[_declared(family.name)].help
+        for sample in family.samples:
+            assert set(sample.labels) <= {"hotkey", "netuid", "le", METRICS[_declared(family.name)].label}
+
+
+def _declared(name: str) -> str:
+    short = name.removeprefix("ranvier_")
+    return short if short in METRICS else f"{short}_total"
