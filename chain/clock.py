@@ -16,7 +16,7 @@ class WallClock:
 
     async def wait(self) -> None:
         """Return when the next block is due."""
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         self._due = max(self._due + self.block_time, now) if self._due else now + self.block_time
         await asyncio.sleep(self._due - now)
 
