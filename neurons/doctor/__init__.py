@@ -1,0 +1,1 @@
+"""``ranvier doctor``: everything that can be known before a start, each finding with its next step."""
