@@ -6,6 +6,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -198,7 +199,7 @@ class EmbeddedChain:
     async def events(self, since_block: int) -> tuple[Event, ...]:
         """Events of blocks after `since_block`, oldest first."""
         found: list[Event] = []
-        while piece := await self._history(lambda store, since=since_block: store.events(since, MOST_EVENTS)):
+        while piece := await self._history(partial(Store.events, since=since_block, limit=MOST_EVENTS)):
             found += piece
             since_block = piece[-1].block
         return tuple(found)

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import selectors
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Final, TypeVar
@@ -119,7 +119,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """The client's half of a connection that `sock_connect` began, else as any loop does."""
         sock = options.get("sock")
         where = self._connecting.pop(sock, None) if sock is not None else None
-        if where is None:
+        if sock is None or where is None:
             return await super().create_connection(protocol_factory, host, port, **options)
         sock.close()
         listener = self._listeners.get(where)
@@ -142,8 +142,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
 
 def _metering(
-    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], **options: Any
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T] | Generator[Any, None, T], **options: Any
 ) -> asyncio.Task[T]:
     """Tasks that metered code starts are metered, too."""
     meter = METER.get()
-    return asyncio.Task(work if meter is None else Metered(work, meter), loop=loop, **options)
+    if meter is not None and isinstance(work, Coroutine):
+        work = Metered(work, meter)
+    return asyncio.Task(work, loop=loop, **options)

@@ -56,7 +56,8 @@ class Metered(Coroutine[Any, Any, T]):
         self._work.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return (yield from self)
+        result: T = yield from self
+        return result
 
     def __iter__(self) -> Self:
         return self

@@ -48,7 +48,7 @@ class Participant:
     @property
     def hotkey(self) -> str:
         """Its address."""
-        return self.key.ss58_address
+        return str(self.key.ss58_address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

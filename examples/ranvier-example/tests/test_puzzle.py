@@ -15,6 +15,7 @@ from ranvier_example.numbers import BITS, derive, divide_out, factor, is_prime, 
 from ranvier.protocol import Answered, Target
 from ranvier.subnets import Answer, Cheat, Context, Peer, Round, Task, Verdict
 from ranvier.subnets.tournament import Player, Tournament, field_of
+from ranvier.testing import Lab, Lie
 
 ROUND = Round(1, 1, 1, "0xab", "validator", (), secret=b"s" * 32)
 
@@ -87,6 +88,14 @@ async def test_honest_work_pays_and_every_cheat_does_not(seed: int) -> None:
     ranking = await Tournament(PuzzleSubnet, seed=seed).hold(rounds=20)
     assert ranking.violations() == []
     assert "false factors" in ranking.reasons["relay"]
+
+
+def test_the_chain_pays_honest_work_best_and_a_miner_that_begins_to_lie_less() -> None:
+    with Lab(PuzzleSubnet, honest=3, faults=[Lie(10, "honest-3", "constant")]) as lab:
+        report = lab.run(20)
+    report.honest_pay_best()
+    assert report["honest-3"].pay < report["honest-1"].pay
+    assert report["constant"].cpu < report["honest-1"].cpu
 
 
 async def test_a_slower_honest_miner_still_earns_most_of_a_fast_ones_pay() -> None:
