@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +30,7 @@ from ranvier.neurons.state.database import Database
 from ranvier.neurons.state.journal import (
     INCLUDED,
     REFUSED,
+    UNKNOWN,
     Form,
     Intent,
     IntentStatus,
@@ -68,6 +69,8 @@ class Landing(StrEnum):
     ALREADY = "landed before"
     PROMISED = "promised"
     """The chain holds its commitment; the row follows when its window opens."""
+    LATE = "the last one landed late"
+    """The vector of an earlier epoch landed in this one, and a second one must not follow it."""
     REFUSED = "refused"
     EPOCH_ENDED = "epoch ended"
 
@@ -85,7 +88,11 @@ class WeightsOutcome:
     @property
     def landed(self) -> bool:
         """Whether the chain holds the vector, or the promise of it, read back."""
-        return self.landing in (Landing.LANDED, Landing.ALREADY, Landing.PROMISED)
+        return self.landing not in (Landing.REFUSED, Landing.EPOCH_ENDED)
+
+
+def _trusting(metagraph: Metagraph) -> None:
+    """Nobody else uses the hotkey."""
 
 
 class WeightSetter:
@@ -104,10 +111,14 @@ class WeightSetter:
         *,
         network: str | None = None,
         version_key: int = 0,
+        guard: Callable[[Metagraph], None] = _trusting,
     ) -> None:
-        """``network`` names the chain in the journal (default: its endpoint). Raises `StateError`s."""
+        """``network`` names the chain in the journal (default: its endpoint). Raises `StateError`s.
+
+        ``guard`` sees the metagraph before every sending; what it raises ends `set`, and nothing is sent.
+        """
         self._chain, self._key, self._netuid = chain, key, netuid
-        self._version_key = version_key
+        self._version_key, self._guard = version_key, guard
         self._network = network or chain.endpoint
         self._database = Database(journal) if isinstance(journal, Path) else None
         self._journal = Journal(self._database) if self._database else _given(journal)
@@ -138,9 +149,10 @@ class WeightSetter:
         """
         longest = min(LONGEST_PAUSE, await self._chain.block_time())
         metagraph = await self._chain.metagraph(self._netuid)
-        self._own_neuron(metagraph)
         slot = Slot(self._network, self._netuid, metagraph.last_step, self._key.ss58_address)
         intent = self._journal.current(slot)
+        if (late := self._landed_late(slot, metagraph)) is not None:
+            return late
         if intent is None:
             vector = WeightVector.of(weights, metagraph, places)
             form = await self._form()
@@ -148,12 +160,25 @@ class WeightSetter:
             intent = self._journal.intend(slot, vector, metagraph.block, form, promise)
         elif intent.status is not IntentStatus.INTENDED:
             return self._outcome(intent, Landing.ALREADY, f"the journal has it as {intent.status}")
-        elif await self._look(intent, metagraph):
-            return self._outcome(intent, Landing.ALREADY, "found on the chain")
         else:
             # A process that died after sending left no outcome: from here on no refusal proves anything.
-            self._journal.note(intent, metagraph.block, "unknown", "found in the journal, not on the chain")
+            self._journal.doubt(slot, metagraph.block)
+            if await self._look(intent, metagraph):
+                return self._outcome(intent, Landing.ALREADY, "found on the chain")
         return await self._until_epoch_ends(intent, longest)
+
+    def _landed_late(self, slot: Slot, metagraph: Metagraph) -> WeightsOutcome | None:
+        """Where the chain took a vector of an earlier epoch in the present one: a second one must not follow."""
+        own = self._own_neuron(metagraph)
+        # An epoch runs before the calls of its block, so a call of that very block belongs to the new one.
+        if own.last_update < metagraph.last_step or own.last_update == own.registered_at:
+            return None
+        found = self._journal.explanation(slot, own.last_update, 2 * metagraph.tempo)
+        if found is None or found.slot.epoch >= slot.epoch:
+            return None
+        detail = f"the vector of epoch {found.slot.epoch} landed in this one"
+        count = len(self._journal.attempts(found.slot))
+        return WeightsOutcome(Landing.LATE, slot.epoch, found.vector.values, count, detail)
 
     async def _form(self) -> Form:
         """How the subnet takes weights now."""
@@ -190,7 +215,7 @@ class WeightSetter:
                 await self._next_block(metagraph.block)
             except ChainError as error:
                 detail = str(error)
-                self._journal.note(intent, 0, "unknown", detail)
+                self._journal.note(intent, 0, UNKNOWN, detail)
                 _log.warning("setting weights: %s; trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
@@ -199,6 +224,7 @@ class WeightSetter:
         """Whether the vector was read back after sending it, or is found to be there already."""
         if self._journal.attempts(intent.slot) and await self._look(intent, metagraph):
             return True
+        self._guard(metagraph)
         receipt = await self._chain.submit(self._call(intent, metagraph), self._key, deadline=SUBMIT_SECONDS)
         self._journal.note(intent, receipt.block, INCLUDED, receipt.call_hash)
         return await self._look(intent, await self._chain.metagraph(self._netuid))

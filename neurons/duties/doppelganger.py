@@ -46,6 +46,7 @@ class DoppelgangerWatch:
         """Begin to watch. Raises `Doppelganger` where somebody set weights lately, and we did not."""
         self._started = metagraph.block
         self._slack = math.ceil(SUBMIT_SECONDS / await chain.block_time()) + 2
+        self._journal.doubt(self._slot, metagraph.block)
         update = self._foreign(metagraph)
         if update is None:
             return
@@ -69,7 +70,7 @@ class DoppelgangerWatch:
         """Raises `Doppelganger` where the newest update is not ours."""
         update = self._foreign(metagraph)
         if update is not None:
-            since = f"while this validator, started at block {self._started}, had sent nothing"
+            since = f"and this validator, started at block {self._started}, did not"
             raise Doppelganger(self._slot.hotkey, self._slot.netuid, update, since)
 
     def _foreign(self, metagraph: Metagraph) -> int | None:
@@ -79,4 +80,5 @@ class DoppelgangerWatch:
         if own is None or own.last_update <= max(own.registered_at, accepted):
             return None
         window = metagraph.tempo + self._slack
-        return None if self._journal.explains(self._slot, own.last_update, window) else own.last_update
+        ours = self._journal.explanation(self._slot, own.last_update, window)
+        return None if ours is not None else own.last_update

@@ -47,7 +47,10 @@ class WeightsDuty:
         self._database, self._network, self._own = database, network, key.ss58_address
         journal = Journal(database)
         self._setter = WeightSetter(
-            *(chain, key, settings.netuid, journal), network=network.name, version_key=settings.version_key
+            *(chain, key, settings.netuid, journal),
+            network=network.name,
+            version_key=settings.version_key,
+            guard=self._alone,
         )
         self._revealer = Revealer(chain, key, settings.netuid, journal, network.name)
         self._watch: DoppelgangerWatch | None = None
@@ -86,6 +89,30 @@ class WeightsDuty:
 
     async def run(self) -> None:
         """Until cancelled; raises `Doppelganger`. Everything else is tried again."""
+        steps = (asyncio.ensure_future(self._setting()), asyncio.ensure_future(self._revealing()))
+        try:
+            await asyncio.gather(*steps)
+        finally:
+            for step in steps:
+                step.cancel()
+            await asyncio.gather(*steps, return_exceptions=True)
+
+    def _alone(self, metagraph: Metagraph) -> None:
+        assert self._watch is not None
+        self._watch.check(metagraph)
+
+    async def _revealing(self) -> None:
+        """Beside the setting: a vector may be tried until its epoch ends, and so does the window of a promise."""
+        block = self._follower.block
+        while True:
+            try:
+                self._promises = await self._revealer.keep(self._follower.metagraph)
+            except ChainError as error:
+                _log.warning("promised weights not shown yet: %s", error)
+                await asyncio.sleep(min(PAUSE, self._follower.block_time))
+            block = await self._follower.next_block(block.number)
+
+    async def _setting(self) -> None:
         assert self._watch is not None
         block = self._follower.block
         while True:
@@ -101,7 +128,6 @@ class WeightsDuty:
             block = await self._follower.next_block(block.number)
 
     async def _step(self, watch: DoppelgangerWatch, block: int) -> None:
-        self._promises = await self._revealer.keep(self._follower.metagraph)
         metagraph = self._follower.metagraph
         tried = self.outcome.epoch if self.outcome is not None else None
         if metagraph.last_step == tried or not _due(metagraph, block, self._settings.weights_after):

@@ -19,7 +19,12 @@ from ranvier.neurons.vectors import WeightRow, WeightVector
 
 REFUSED: Final = "refused"
 INCLUDED: Final = "included"
+UNKNOWN: Final = "unknown"
 _COLUMNS: Final = "id, network, netuid, epoch, hotkey, weights, places, block, status, form, promise"
+_TRIED: Final = "SELECT 1 FROM attempts a WHERE a.vector = vectors.id"
+_DATED: Final = "SELECT max(id) FROM attempts WHERE vector = vectors.id AND outcome = 'included'"
+_DOUBTED: Final = f"EXISTS ({_TRIED} AND a.outcome = 'unknown' AND a.id > coalesce(({_DATED}), 0))"
+"""Whether the newest sending may have been carried out without our knowing the block."""
 
 
 class IntentStatus(StrEnum):
@@ -147,19 +152,23 @@ class Journal:
         found = self._database.rows("SELECT outcome FROM attempts WHERE vector = ?", intent.id)
         return all(outcome == REFUSED for (outcome,) in found)
 
-    def explains(self, slot: Slot, update: int, latest: int) -> bool:
-        """Whether an update of ours can be the one that the chain shows at block ``update``.
+    def doubt(self, slot: Slot, block: int) -> None:
+        """Note that a process ended with vectors on their way: from here on no refusal proves anything of them."""
+        for intent in self._read(f"status = 'intended' AND NOT ({_DOUBTED})", slot):
+            self.note(intent, block, UNKNOWN, "a process ended while it may have been on its way")
 
-        Either a block with it is known, or a vector of unknown fate was meant at most ``latest`` blocks before.
+    def explanation(self, slot: Slot, update: int, latest: int) -> Intent | None:
+        """The newest vector that can have made the update that the chain shows at block ``update``.
+
+        Either a receipt named that block, or the fate of a sending is unknown and the vector was meant at most
+        ``latest`` blocks before. One of which the chain refused every attempt explains nothing.
         """
-        found = self._database.rows(
-            "SELECT 1 FROM vectors v WHERE network = ? AND netuid = ? AND hotkey = ? AND ("
-            " EXISTS (SELECT 1 FROM attempts a WHERE a.vector = v.id AND a.outcome = 'included' AND a.block = ?)"
-            " OR (v.block <= ? AND v.block + ? >= ? AND NOT EXISTS"
-            "     (SELECT 1 FROM attempts a WHERE a.vector = v.id AND a.outcome = 'included'))) LIMIT 1",
-            *(*_where(slot), update, update, latest, update),
+        found = self._read(
+            f"(EXISTS ({_TRIED} AND a.outcome = 'included' AND a.block = ?) OR "
+            f"block <= ? AND block + ? >= ? AND ({_DOUBTED} OR NOT EXISTS ({_TRIED})))",
+            *(slot, update, update, latest, update),
         )
-        return bool(found)
+        return found[-1] if found else None
 
     def _read(self, condition: str, slot: Slot, *more: Any) -> list[Intent]:
         found = self._database.rows(
