@@ -144,6 +144,24 @@ class EmbeddedChain:
         await self._node.read(put)
         await self._node.make_block()
 
+    async def trim(self, netuid: int, neurons: int) -> None:
+        """Leave only the first so many uids on a subnet, with the next block, as the chain's root may order it.
+
+        Raises `NotFound` for an unknown subnet.
+        """
+
+        def cut(state: ChainState) -> None:
+            subnet = views.subnet_of(state, netuid)
+            for uid in range(len(subnet.slots) - 1, neurons - 1, -1):
+                former = subnet.slots[uid].hotkey
+                subnet.remove_last()
+                if not state.registered_anywhere(former):
+                    state.ledger.release(former)
+
+        self._check_open()
+        await self._node.read(cut)
+        await self._node.make_block()
+
     async def block(self) -> Block:
         """The newest committed block."""
         return await self._read(lambda state: state.head)

@@ -110,7 +110,8 @@ def _value(state: ChainState, name: str) -> Any:
 
 def _subnet_value(subnet: SubnetState, path: list[str]) -> Any:
     if path[0] == "slot":
-        return asdict(subnet.slots[int(path[1])])
+        uid = int(path[1])
+        return asdict(subnet.slots[uid]) if uid < len(subnet.slots) else None
     if path[0] == "weights":
         return _row(subnet.weights.get(int(path[1])))
     if path[0] == "bonds":

@@ -88,19 +88,29 @@ class SubnetState:
         if uid == len(self.slots):
             self.slots.append(slot)
         else:
-            former = self.slots[uid].hotkey
-            del self.uids[former]
-            if self.commits.pop(former, None):
-                self.touch(f"commits/{former}")
+            self._clear(uid)
             self.slots[uid] = slot
-            for name, rows in (("weights", self.weights), ("bonds", self.bonds)):
-                touched = [row for row, entries in rows.items() if row == uid or uid in entries]
-                rows.pop(uid, None)
-                for row in touched:
-                    rows.get(row, {}).pop(uid, None)
-                    self.touch(f"{name}/{row}")
         self.uids[slot.hotkey] = uid
         self.touch("", f"slot/{uid}")
+
+    def remove_last(self) -> None:
+        """Take the highest uid away, with all that belongs to it."""
+        uid = len(self.slots) - 1
+        self._clear(uid)
+        self.slots.pop()
+        self.touch("", f"slot/{uid}")
+
+    def _clear(self, uid: int) -> None:
+        former = self.slots[uid].hotkey
+        del self.uids[former]
+        if self.commits.pop(former, None):
+            self.touch(f"commits/{former}")
+        for name, rows in (("weights", self.weights), ("bonds", self.bonds)):
+            touched = [row for row, entries in rows.items() if row == uid or uid in entries]
+            rows.pop(uid, None)
+            for row in touched:
+                rows.get(row, {}).pop(uid, None)
+                self.touch(f"{name}/{row}")
 
 
 @dataclass

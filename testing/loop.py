@@ -127,7 +127,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             raise ConnectionRefusedError(
                 errno.ECONNREFUSED, f"nobody listens on {where[0]}:{where[1]} any more"
             )
-        return self._join(protocol_factory(), listener, where)
+        joined = self._join(protocol_factory(), listener, where)
+        await asyncio.sleep(0)  # as on any loop, the protocol knows its connection before the caller does
+        return joined
 
     def _join(
         self, protocol: asyncio.Protocol, listener: Listener, where: Address

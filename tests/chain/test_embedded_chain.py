@@ -138,6 +138,24 @@ async def test_a_replaced_hotkey_leaves_nothing_behind(chain: EmbeddedChain) -> 
         await chain.replace(1, 9, key("newer").ss58_address, key("cold").ss58_address)
 
 
+async def test_a_trimmed_subnet_is_smaller_also_after_a_restart(
+    make_genesis: Callable[..., Genesis], tmp_path: Path
+) -> None:
+    genesis = make_genesis()
+    async with EmbeddedChain(genesis, tmp_path) as chain:
+        await chain.carry_out(SetWeights(1, (3, 4), (1, 1)), key("v0"))
+        await chain.trim(1, 4)
+        assert (await chain.weights(1))[0] == {3: 65535}
+        before = await chain.metagraph(1)
+        assert [neuron.uid for neuron in before.neurons] == [0, 1, 2, 3]
+    async with EmbeddedChain(genesis, tmp_path) as chain:
+        assert await chain.metagraph(1) == before
+        assert (
+            await chain.carry_out(Register(1, key("m1").ss58_address), key("cold"))
+        ).block == before.block + 1
+        assert (await chain.metagraph(1)).neurons[4].hotkey == key("m1").ss58_address
+
+
 async def test_equal_calls_make_equal_chains(make_genesis: Callable[..., Genesis]) -> None:
     async def history() -> tuple[str, str]:
         async with EmbeddedChain(make_genesis(max_regs_per_block=3)) as chain:
