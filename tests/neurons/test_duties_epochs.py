@@ -82,7 +82,7 @@ async def test_a_vector_that_comes_late_is_the_one_of_its_new_epoch(desk: Desk) 
     graph = await desk.chain.metagraph(1)
     assert graph.last_step == block.number > outcome.epoch
     await desk.chain.advance(5)
-    again = await desk.setter.set({SECOND: 1.0})
+    again = await asyncio.wait_for(desk.setter.set({SECOND: 1.0}), 20)
     assert (again.landing, again.epoch) == (Landing.LATE, block.number)
     assert again.landed
     assert (await desk.chain.weights(1))[2] == {0: 65535}
