@@ -233,4 +233,4 @@ class LocalChain:
 
     async def _get(self, kind: TypeAdapter[_T], path: str, held: float = 0.0, **query: str) -> _T:
         deadline = self._deadline + held
-        return await self._transport.ask(kind, path, deadline=deadline, query=query)
+        return await self._transport.ask(kind, path, deadline=deadline, held=held, query=query)

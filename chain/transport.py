@@ -24,12 +24,26 @@ from ranvier.chain.errors import (
 T = TypeVar("T")
 _MOST_BYTES = 64 * 1024 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_DOUBT = 3.0
+_MOST_SHOWN = 160
+
+
+@dataclass
+class _Request:
+    """What is asked, and why the newest try to connect for it failed."""
+
+    path: str
+    query: Mapping[str, str] | None
+    body: bytes | None
+    again: bool
+    trouble: str = ""
 
 
 @dataclass
 class Transport:
     """Talks to one endpoint. The first contact fails at once where nobody listens; after it, a lost
-    connection is made again until the request's deadline has passed.
+    connection is made again until the request's deadline has passed. A request that gets no word for
+    3 s is sent once more beside the first: a connection may be dead without a sign.
     """
 
     endpoint: str
@@ -42,30 +56,26 @@ class Transport:
         path: str,
         *,
         deadline: float,
+        held: float = 0.0,
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         again: bool = True,
     ) -> T:
         """GET, or POST where there is a body, and read the reply as `kind`.
 
-        `again=False` sends only once. Raises `ChainUnreachable`, `ChainTimeout`, `WrongChain`, `BadReply`, and
+        `held` are the seconds of the deadline for which the server may hold its reply back; `again=False` sends only
+        once. Raises `ChainUnreachable`, `ChainTimeout`, `WrongChain`, `BadReply`, and
         what the server reports: `CallRefused`, `NotFound`, `StateUnusable`.
         """
-        pause, reason = _FIRST_PAUSE, ""
+        request = _Request(path, query, body, again)
         try:
             async with asyncio.timeout(deadline):
-                while True:
-                    try:
-                        return _read(kind, await self._send(path, query, body), self.endpoint)
-                    except (aiohttp.ClientError, OSError) as error:
-                        reason = str(error) or type(error).__name__
-                        if self.genesis is None or not again:
-                            raise ChainUnreachable(self.endpoint, reason) from error
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                if not again:
+                    return _read(kind, await self._insist(request), self.endpoint)
+                return _read(kind, await self._doubt(request, held), self.endpoint)
         except TimeoutError as error:
-            if reason:
-                raise ChainUnreachable(self.endpoint, reason) from error
+            if request.trouble:
+                raise ChainUnreachable(self.endpoint, request.trouble) from error
             raise ChainTimeout(f"{path} at {self.endpoint}", deadline) from error
 
     async def close(self) -> None:
@@ -74,15 +84,46 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def _send(self, path: str, query: Mapping[str, str] | None, body: bytes | None) -> bytes:
+    async def _doubt(self, request: _Request, held: float) -> bytes:
+        """The first reply of several sendings; the pauses between them double."""
+        pause, sent = _DOUBT, set[asyncio.Task[bytes]]()
+        try:
+            while True:
+                sent.add(asyncio.ensure_future(self._insist(request)))
+                done, _ = await asyncio.wait(sent, timeout=held + pause, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    return done.pop().result()
+                pause *= 2
+        finally:
+            for task in sent:
+                task.cancel()
+            await asyncio.gather(*sent, return_exceptions=True)
+
+    async def _insist(self, request: _Request) -> bytes:
+        """Connect until it succeeds, if there was a connection before."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._send(request)
+            except (aiohttp.ClientError, OSError) as error:
+                request.trouble = _shown(error)
+                if self.genesis is None or not request.again:
+                    raise ChainUnreachable(self.endpoint, request.trouble) from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _send(self, request: _Request) -> bytes:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
             self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
-        method = "GET" if body is None else "POST"
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        target = self.endpoint + path
+        method = "GET" if request.body is None else "POST"
+        headers = {"Content-Type": "application/json"} if request.body is not None else {}
         async with self._session.request(
-            method, target, params=query, data=body, headers=headers, allow_redirects=False
+            *(method, self.endpoint + request.path),
+            params=request.query,
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
         ) as response:
             data = await _bounded(response)
             self._recognise(response)
@@ -98,6 +139,12 @@ class Transport:
             self.genesis = found
         if found != self.genesis:
             raise WrongChain(self.endpoint, self.genesis, found)
+
+
+def _shown(error: Exception) -> str:
+    """One short line: the text may hold whatever the other side sent."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
-from ranvier.chain import Block, ChainClient, ChainError, Metagraph, Neuron, WrongChain
+from ranvier.chain import Block, ChainClient, ChainError, Metagraph, Neuron
 from ranvier.protocol import Standing, Target
 from ranvier.subnets import Peer
 
@@ -18,7 +18,8 @@ SILENT_BLOCKS: Final = 3
 """Without a block for so many block times the node is degraded, and the chain is asked anew."""
 LEAST_SILENCE: Final = 2.0
 """Seconds that are no silence yet, however fast the blocks: a busy machine may take that long."""
-LONGEST_PAUSE: Final = 12.0
+USUAL_BLOCK_TIME: Final = 12.0
+"""Until the chain has said its own."""
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +37,7 @@ class Follower:
         self._metagraph: Metagraph | None = None
         self._changed = asyncio.Condition()
         self._heard = 0.0
-        self._block_time = LONGEST_PAUSE
+        self._block_time = USUAL_BLOCK_TIME
         self._problem = ""
         self._stale = ""
         self.failures = 0
@@ -117,34 +118,68 @@ class Follower:
         except ChainError:
             self.failures += 1
             raise
+        self._stale = ""
         for listener in self._listeners:
             listener(self._metagraph)
         return self._metagraph
 
     async def run(self) -> None:
-        """Follow until cancelled; raises `WrongChain` where another chain answers."""
-        pause = 0.0
+        """Follow until cancelled. What another chain at the same endpoint says is not taken in, and degrades."""
+        patience = self._patience
         while True:
-            before = self.block.number
             try:
-                async with contextlib.aclosing(self._blocks()) as blocks:
-                    await self._follow(blocks)
-            except WrongChain:
-                raise
+                await self._listen(patience)
             except ChainError as error:
-                self.failures += 1
-                self._problem = f"blocks cannot be read: {error}"
-                _log.warning("blocks cannot be read: %s; asking again", error)
-            pause = (
-                0.0 if self.block.number > before else min(2 * pause + 0.25, self._block_time, LONGEST_PAUSE)
-            )
-            await asyncio.sleep(pause)
+                await self._trouble(f"blocks cannot be read: {error}")
+            # A chain that answers makes a block soon; of one that did not, the blocks that were missed come at once.
+            patience = self._glance
+            try:
+                await self._ask()
+                patience = max(1.5 * self._block_time, LEAST_SILENCE)
+            except ChainError as error:
+                await self._trouble(f"blocks cannot be read: {error}")
 
     async def next_block(self, after: int) -> Block:
         """The newest block once it is later than ``after``."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.block.number > after)
         return self.block
+
+    async def _listen(self, patience: float) -> None:
+        """Take in blocks until they cease; the subscription may be half dead while the connection is up."""
+        async with contextlib.aclosing(self._blocks()) as blocks:
+            while True:
+                try:
+                    async with asyncio.timeout(patience):
+                        block = await anext(blocks)
+                except (TimeoutError, StopAsyncIteration):
+                    return
+                self._problem, patience = "", self._patience
+                await self._hear(block)
+
+    async def _ask(self) -> None:
+        """Ask for the newest block where the chain does not tell of it; raises `ChainError`."""
+        block = await self._chain.block()
+        if block.number > self.block.number:
+            self._problem = "the chain does not tell of new blocks, and is asked for them"
+            await self._hear(block)
+        elif self.silence > self._patience:
+            self._problem = "the chain answers, and makes none"
+
+    async def _trouble(self, problem: str) -> None:
+        self.failures += 1
+        if problem != self._problem:
+            _log.warning("%s; asking again", problem)
+        self._problem = problem
+        await asyncio.sleep(self._glance / 2)
+
+    async def _hear(self, block: Block) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        async with self._changed:
+            self._block = block
+            self._changed.notify_all()
+        if block.number - self.metagraph.block >= self._refresh:
+            await self._try_refresh()
 
     async def _blocks(self) -> AsyncGenerator[Block, None]:
         blocks = self._chain.blocks(self.block.number)
@@ -155,35 +190,18 @@ class Follower:
             if isinstance(blocks, AsyncGenerator):
                 await blocks.aclose()
 
-    async def _follow(self, blocks: AsyncIterator[Block]) -> None:
-        """Take in blocks until they cease; the subscription may be half dead while the connection is up."""
-        while True:
-            try:
-                async with asyncio.timeout(self._patience):
-                    block = await anext(blocks)
-            except TimeoutError:
-                self.failures += 1
-                _log.warning("no block for %.0f s; asking the chain anew", self.silence)
-                return
-            except StopAsyncIteration:
-                return
-            self._heard, self._problem = asyncio.get_running_loop().time(), ""
-            async with self._changed:
-                self._block = block
-                self._changed.notify_all()
-            if block.number - self.metagraph.block >= self._refresh:
-                await self._try_refresh()
-
     @property
     def _patience(self) -> float:
         return max(SILENT_BLOCKS * self._block_time, LEAST_SILENCE)
 
+    @property
+    def _glance(self) -> float:
+        """Seconds for a first word of a chain that was silent: it is to be back within two blocks of its return."""
+        return max(self._block_time / 2, LEAST_SILENCE / 2)
+
     async def _try_refresh(self) -> None:
         try:
             await self.refresh()
-            self._stale = ""
-        except WrongChain:
-            raise
         except ChainError as error:
             self._stale = f"metagraph of block {self.metagraph.block}: {error}"
             _log.warning("the metagraph could not be refreshed: %s", error)

@@ -169,18 +169,18 @@ class ValidatorNode:
         block = self._follower.block
         while True:
             now = (block.number + shift) // self.settings.round_blocks
-            if now > slot:
+            if now > slot and await self._try_round(rounds, keeper):
                 slot = now
-                await self._try_round(rounds, keeper)
             block = await self._follower.next_block(block.number)
 
-    async def _try_round(self, rounds: Rounds, keeper: ScoreKeeper) -> None:
+    async def _try_round(self, rounds: Rounds, keeper: ScoreKeeper) -> bool:
+        """Whether a round was held, be it void; where the chain cannot be read it waits for the next block."""
         try:
             await self._follower.refresh()
         except ChainError as error:
-            self._problems["round"] = f"round skipped: {error}"
-            _log.warning("round skipped: %s", error)
-            return
+            self._problems["round"] = f"round put off: {error}"
+            _log.warning("round put off: %s", error)
+            return False
         for hotkey in keeper.prune(self._follower.metagraph):
             _log.info("%s left its place on subnet %d and is forgotten", hotkey, self.settings.netuid)
         epoch = self._follower.metagraph.last_step
@@ -193,6 +193,7 @@ class ValidatorNode:
             self._report = report
             self._say(report)
             _log.info("%s", _summary(report))
+        return True
 
     def _secret(self, keeper: ScoreKeeper, epoch: int) -> EpochSecret:
         """The epoch's secret, committed to; spent ones are revealed first. No round runs while this does."""
