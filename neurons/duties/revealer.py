@@ -54,16 +54,22 @@ class Revealer:
         try:
             receipt = await self._chain.submit(call, self._key)
         except CallRefused as error:
-            lost = IntentStatus.EXPIRED if error.name in LOST else None
-            self._journal.note(
-                intent, metagraph.block, "not revealed", f"{error.name}: {error.message}", lost
-            )
-            _log.warning("weights of epoch %d were not revealed: %s", intent.slot.epoch, error)
+            await self._refused(intent, metagraph, error)
             return
         self._journal.note(intent, receipt.block, "revealed", receipt.call_hash)
         if await self._is_stored(intent, metagraph):
             self._journal.note(intent, receipt.block, "landed", "read back", IntentStatus.LANDED)
             _log.info("weights of epoch %d revealed in block %d", intent.slot.epoch, receipt.block)
+
+    async def _refused(self, intent: Intent, metagraph: Metagraph, error: CallRefused) -> None:
+        """Also what an earlier sending, whose answer never came, has shown already is refused."""
+        lost = IntentStatus.EXPIRED if error.name in LOST else None
+        if lost is not None and await self._is_stored(intent, metagraph):
+            detail = "an earlier sending showed it"
+            self._journal.note(intent, metagraph.block, "landed", detail, IntentStatus.LANDED)
+            return
+        self._journal.note(intent, metagraph.block, "not revealed", f"{error.name}: {error.message}", lost)
+        _log.warning("weights of epoch %d were not revealed: %s", intent.slot.epoch, error)
 
     async def _settle(self, intent: Intent, metagraph: Metagraph) -> None:
         """The chain holds no such promise: it was kept, it was never there, or its time has passed."""

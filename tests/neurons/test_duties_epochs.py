@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ranvier.chain.local import LocalChain
 from ranvier.chain.node import ChainNode
 from ranvier.chain.server import running
 from ranvier.neurons.duties.doppelganger import DoppelgangerWatch
+from ranvier.neurons.duties.revealer import Revealer
 from ranvier.neurons.errors import Doppelganger
 from ranvier.neurons.state.database import Database
 from ranvier.neurons.state.journal import INCLUDED, REFUSED, UNKNOWN, Form, IntentStatus, Journal, Slot
@@ -59,14 +61,26 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with made(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def hidden_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with made(tmp_path, commit_reveal=True) as desk:
+        yield desk
+
+
+@asynccontextmanager
+async def made(folder: Path, **changes: Any) -> AsyncIterator[Desk]:
     cold = str(Keypair.create_from_uri("//cold").ss58_address)
     neurons = [GenesisNeuron(hotkey=name, coldkey=cold, stake=0) for name in (FIRST, SECOND)]
     neurons.append(GenesisNeuron(hotkey=str(KEY.ss58_address), coldkey=cold, stake=1000 * RAO))
-    settings = local_hyperparameters(tempo=TEMPO, weights_rate_limit=3)
+    settings = local_hyperparameters(tempo=TEMPO, weights_rate_limit=3, **changes)
     subnet = GenesisSubnet(name="a", hyperparameters=settings, neurons=tuple(neurons))
     genesis = local_genesis([subnet], block_time=12.0, clock="manual")
-    async with running(tmp_path / "chain", genesis) as server, LocalChain(server.endpoint) as chain:
-        with Database(tmp_path / "j.sqlite") as database:
+    async with running(folder / "chain", genesis) as server, LocalChain(server.endpoint) as chain:
+        with Database(folder / "j.sqlite") as database:
             journal = Journal(database)
             watch = DoppelgangerWatch(database, "local", 1, str(KEY.ss58_address), observe=0, takeover=False)
             setter = WeightSetter(chain, KEY, 1, journal, network="local", guard=watch.check)
@@ -138,3 +152,25 @@ async def test_a_new_process_trusts_no_old_refusal(desk: Desk) -> None:
     desk.journal.note(intent, 53, "landed", "", IntentStatus.LANDED)
     desk.journal.doubt(slot, 54)
     assert len(desk.journal.attempts(slot)) == 3
+
+
+async def test_a_promise_shown_by_a_sending_that_nobody_heard_of_is_kept_not_lost(hidden_desk: Desk) -> None:
+    desk = hidden_desk
+    await desk.to_last_block_of_epoch()
+    await desk.chain.advance(3)
+    task = await desk.sending({FIRST: 1.0})
+    await desk.chain.advance()
+    outcome = await task
+    (commit,) = await desk.chain.commits(1, str(KEY.ss58_address))
+    await desk.chain.advance(commit.first_reveal - 1 - (await desk.chain.block()).number)
+    revealer = Revealer(desk.chain, KEY, 1, desk.journal, "local")
+    graph = await desk.chain.metagraph(1)
+    lives = [asyncio.create_task(revealer.keep(graph)) for _ in range(2)]
+    await desk.waiting(2)
+    await desk.chain.advance()
+    await asyncio.wait_for(asyncio.gather(*lives), 20)
+    intent = desk.journal.current(Slot("local", 1, outcome.epoch, str(KEY.ss58_address)))
+    assert intent is not None
+    assert intent.status is IntentStatus.LANDED
+    events = [event.name for event in await desk.chain.events(0)]
+    assert events.count("WeightsRevealed") == 1
