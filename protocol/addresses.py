@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)(?!.*\.\d+$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
@@ -28,11 +29,7 @@ class AddressPolicy:
 
     def refusal(self, host: str) -> str | None:
         """Why ``host`` must not be called; None where it may be (a name is judged again after resolution)."""
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return None if _HOST_NAME.fullmatch(host) else f"{host[:64]!r} is no address or host name"
-        return self.refusal_of(address)
+        return _refusal(self, host)
 
     def refusal_of(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
         """As `refusal`, for a resolved address; IPv4 inside IPv6 is judged as IPv4."""
@@ -45,3 +42,12 @@ class AddressPolicy:
         if not self.allow_private and not judged.is_global:
             return f"{address} is not public"
         return None
+
+
+@lru_cache(maxsize=4096)
+def _refusal(policy: AddressPolicy, host: str) -> str | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None if _HOST_NAME.fullmatch(host) else f"{host[:64]!r} is no address or host name"
+    return policy.refusal_of(address)

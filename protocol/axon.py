@@ -37,6 +37,8 @@ _http_log.addFilter(
 )
 """aiohttp's log, less what is only a peer's broken HTTP: strangers must not fill our logs with tracebacks."""
 
+BUFFERED = 1 << 15
+"""Bytes of a reply that the socket takes at once: nobody has to wait for a caller that does not read."""
 LAST_FRAMES = 2.0
 """Seconds for the refusal that ends a stream."""
 
@@ -70,7 +72,8 @@ class Axon:
         self._now = now
         self._gate, self._rate = Gate(self.limits), RateLimit(self.limits)
         self._served: dict[str, Served] = {}
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
+        self._server: web.Server | None = None
         self._draining = False
 
     @property
@@ -92,21 +95,27 @@ class Axon:
 
     async def start(self) -> None:
         """Listen. Raises OSError where the port is taken."""
-        app = web.Application(client_max_size=self.limits.max_body)
-        app.router.add_route("*", "/{tail:.*}", self._handle)
-        runner = web.AppRunner(
-            app,
+        loop = asyncio.get_running_loop()
+
+        def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            return web.BaseRequest(
+                *(message, payload, protocol, writer, task, loop), client_max_size=self.limits.max_body
+            )
+
+        # The low-level server: an axon has one route, and everything before it is its own.
+        self._server = web.Server(
+            self._handle,
+            request_factory=request,
+            handler_cancellation=True,
             access_log=None,
             logger=_http_log,
-            handler_cancellation=True,
-            handle_signals=False,
             keepalive_timeout=self.limits.idle_timeout,
             auto_decompress=False,
             max_line_size=self.limits.max_header,
             max_field_size=self.limits.max_header,
             lingering_time=1.0,
-            shutdown_timeout=1.0,  # `stop` has waited already
         )
+        runner = web.ServerRunner(self._server, shutdown_timeout=1.0)  # `stop` has waited already
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port, backlog=256).start()
@@ -137,7 +146,7 @@ class Axon:
     ) -> None:
         await self.stop()
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         signed: Signed | None = None
         try:
             self._check_connection()
@@ -148,11 +157,11 @@ class Axon:
         except Refusal as refusal:
             self.stats[refusal.code.value] += 1
             response = refusal_response(refusal, self.key if signed else None, signed)
-        if not response.prepared:
+        if not response.prepared and _size(response) > BUFFERED:
             await self._send(request, response)
         return response
 
-    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _send(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """A caller that does not read must not keep its connection, and one that left is nobody's error."""
         try:
             async with asyncio.timeout(self.limits.send_timeout):
@@ -165,11 +174,10 @@ class Axon:
                 request.transport.abort()
 
     def _check_connection(self) -> None:
-        server = self._runner.server if self._runner else None
-        if server is not None and len(server.connections) > self.limits.max_connections:
+        if self._server is not None and len(self._server.connections) > self.limits.max_connections:
             raise Refusal(Code.BUSY, "too many connections", retry_after=2.0)
 
-    async def _admitted(self, request: web.Request, body: bytes, signed: Signed) -> web.StreamResponse:
+    async def _admitted(self, request: web.BaseRequest, body: bytes, signed: Signed) -> web.StreamResponse:
         # The door keeps nothing, so it comes first: keys that anybody can make must not fill our memory.
         caller = self.door.admit(signed.hotkey)
         self._replay.accept(signed.hotkey, signed.nonce, self._now())
@@ -202,7 +210,7 @@ class Axon:
         return response
 
     async def _stream(
-        self, request: web.Request, call: Call, caller: Caller, signed: Signed, ends: float | None
+        self, request: web.BaseRequest, call: Call, caller: Caller, signed: Signed, ends: float | None
     ) -> web.StreamResponse:
         writer = StreamWriter(self.key, signed)
         refusal: Refusal | None = None
@@ -242,6 +250,11 @@ class Axon:
         return Refusal(Code.FAILED, "the handler failed")
 
 
+def _size(response: web.StreamResponse) -> int:
+    body = response.body if isinstance(response, web.Response) else b""
+    return len(body) if isinstance(body, bytes | bytearray) else 0
+
+
 async def _last(items: AsyncGenerator[Any, None]) -> BaseModel:
     """The reply of a handler that streams, for a caller that wants no pieces."""
     async with aclosing(items):
@@ -258,7 +271,7 @@ def _reply(item: object) -> BaseModel:
     return item
 
 
-async def _end(request: web.Request, writer: StreamWriter, refusal: Refusal) -> None:
+async def _end(request: web.BaseRequest, writer: StreamWriter, refusal: Refusal) -> None:
     """Send the last frames to a caller that may have stopped reading; it must not hold its turn for ever."""
     try:
         async with asyncio.timeout(LAST_FRAMES):

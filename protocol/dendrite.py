@@ -9,8 +9,9 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from pydantic import ValidationError
+from yarl import URL
 
 from ranvier.protocol.addresses import AddressPolicy
 from ranvier.protocol.btauth import sign_request
@@ -42,6 +44,16 @@ class _Sent:
     """A response whose head arrived, with the digest of the request that it answers."""
 
     response: aiohttp.ClientResponse
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A request as it goes out."""
+
+    url: URL
+    body: bytes
+    headers: dict[str, str]
     digest: bytes
 
 
@@ -136,9 +148,11 @@ class Dendrite:
 
     async def _ask(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
         started = _clock()
-        async with self._send(target, request, deadline, "") as sent:
-            body = await self._read(sent.response)
-            if sent.response.status != 200:
+        message = self._message(target, request, deadline, "")
+        async with self._post(message) as response:
+            body = await self._read(response)
+            sent = _Sent(response, message.digest)
+            if response.status != 200:
                 return _refused(target, _clock() - started, sent, body)
             _check(sent, target, body)
             reply = _parse(request, body)
@@ -148,36 +162,38 @@ class Dendrite:
         self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
     ) -> Outcome[Any]:
         started = _clock()
-        async with self._send(target, request, deadline, "&mode=stream") as sent:
-            if sent.response.content_type != STREAM_TYPE:
-                body = await self._read(sent.response)
-                return _refused(target, _clock() - started, sent, body)
-            reader = StreamReader(target.hotkey, sent.digest)
+        message = self._message(target, request, deadline, "&mode=stream")
+        async with self._post(message) as response:
+            if response.content_type != STREAM_TYPE:
+                body = await self._read(response)
+                return _refused(target, _clock() - started, _Sent(response, message.digest), body)
+            reader = StreamReader(target.hotkey, message.digest)
             size = 0
-            async for line in _lines(sent.response, self.limits.max_reply):
+            async for line in _lines(response, self.limits.max_reply):
                 size += len(line)
                 piece = reader.take(line)
                 if piece is not None:
                     pieces.put_nowait(piece)
             return _streamed(target, _clock() - started, request, reader, size)
 
-    @asynccontextmanager
-    async def _send(
-        self, target: Target, request: Synapse, deadline: float, more: str
-    ) -> AsyncIterator[_Sent]:
-        if self._session is None:
-            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
+    def _message(self, target: Target, request: Synapse, deadline: float, more: str) -> _Message:
+        """The request signed; raises `aiohttp.ClientConnectionError` for an address that must not be called."""
         refusal = self.addresses.refusal(target.host)
         if refusal is not None:
             raise aiohttp.ClientConnectionError(refusal)
-        body = request.model_dump_json().encode()
+        body = request.__pydantic_serializer__.to_json(request)
         path = f"{request.route()}?deadline={max(1, int(deadline * 1000))}{more}"
         headers, digest = sign_request(self.key, "POST", path, body, target.hotkey, self._nonces.next())
-        headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        host = f"[{target.host}]" if ":" in target.host else target.host
-        url = f"http://{host}:{target.port}{path}"
-        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-            yield _Sent(response, digest)
+        headers["Content-Type"] = "application/json"
+        headers["Accept-Encoding"] = "identity"
+        return _Message(_url(target.host, target.port, path), body, headers, digest)
+
+    def _post(self, message: _Message) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
+        return self._session.post(
+            message.url, data=message.body, headers=message.headers, allow_redirects=False
+        )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body as it came, capped; a compressed one is refused, so bytes on the wire are bytes in memory."""
@@ -212,6 +228,15 @@ class _GuardedResolver(AbstractResolver):
     async def close(self) -> None:
         """Release the system resolver."""
         await self._inner.close()
+
+
+@lru_cache(maxsize=4096)
+def _url(host: str, port: int, path: str) -> URL:
+    """Built once for each miner and deadline: parsing costs as much as a signature."""
+    if not 0 < port < 1 << 16:
+        raise aiohttp.ClientConnectionError(f"{port} is no port that can be called")
+    named = f"[{host}]" if ":" in host else host
+    return URL(f"http://{named}:{port}{path}", encoded=True)
 
 
 def _clock() -> float:

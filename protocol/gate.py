@@ -6,9 +6,8 @@ import asyncio
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Final
 
 from ranvier.protocol.caller import Caller
@@ -53,25 +52,22 @@ class Gate:
         """Return when nothing runs or waits."""
         await self._idle.wait()
 
-    @asynccontextmanager
-    async def turn(self, caller: Caller) -> AsyncIterator[None]:
-        """Wait for a turn and hold it; raises `Refusal` (``busy``) when shed."""
-        if self._of_caller[caller.hotkey] >= self._limits.max_per_caller:
+    def turn(self, caller: Caller) -> _Turn:
+        """``async with`` it: waits for a turn and holds it; raises `Refusal` (``busy``) when shed."""
+        return _Turn(self, caller)
+
+    def _arrive(self, hotkey: str) -> None:
+        if self._of_caller[hotkey] >= self._limits.max_per_caller:
             raise Refusal(Code.BUSY, "too many requests of this caller at once", retry_after=1.0)
-        self._of_caller[caller.hotkey] += 1
+        self._of_caller[hotkey] += 1
         self._idle.clear()
-        try:
-            await self._enter(caller)
-            try:
-                yield
-            finally:
-                self._leave()
-        finally:
-            self._of_caller[caller.hotkey] -= 1
-            if not self._of_caller[caller.hotkey]:
-                del self._of_caller[caller.hotkey]
-            if not self._of_caller:
-                self._idle.set()
+
+    def _depart(self, hotkey: str) -> None:
+        self._of_caller[hotkey] -= 1
+        if not self._of_caller[hotkey]:
+            del self._of_caller[hotkey]
+        if not self._of_caller:
+            self._idle.set()
 
     async def _enter(self, caller: Caller) -> None:
         if self._running < self._limits.max_concurrent and not self._waiting:
@@ -105,6 +101,29 @@ class Gate:
             if not waiter.turn.done():
                 self._running += 1
                 waiter.turn.set_result(None)
+
+
+class _Turn:
+    """A caller's turn: waited for when entered, given up when left."""
+
+    __slots__ = ("_caller", "_gate")
+
+    def __init__(self, gate: Gate, caller: Caller) -> None:
+        self._gate, self._caller = gate, caller
+
+    async def __aenter__(self) -> None:
+        self._gate._arrive(self._caller.hotkey)  # noqa: SLF001 - one thing in two classes
+        try:
+            await self._gate._enter(self._caller)  # noqa: SLF001
+        except BaseException:
+            self._gate._depart(self._caller.hotkey)  # noqa: SLF001
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gate._leave()  # noqa: SLF001
+        self._gate._depart(self._caller.hotkey)  # noqa: SLF001
 
 
 class RateLimit:

@@ -35,13 +35,15 @@ class Call:
     streams: bool
 
 
-async def read_body(request: web.Request, limits: Limits) -> bytes:
+async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
     """The raw body within its limits of bytes and time. Raises `Refusal`."""
     if "Content-Encoding" in request.headers:
         raise Refusal(Code.MALFORMED, "compressed requests are not accepted")
     if (request.content_length or 0) > limits.max_body:
         raise Refusal(Code.TOO_LARGE, f"at most {limits.max_body} bytes")
     try:
+        if request.content.is_eof():  # it came with its head, as most do: nothing to wait for
+            return await request.read()
         async with asyncio.timeout(limits.body_timeout):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
@@ -52,7 +54,7 @@ async def read_body(request: web.Request, limits: Limits) -> bytes:
         raise Refusal(Code.MALFORMED, "the body is not framed as HTTP frames it") from error
 
 
-def read_call(request: web.Request, body: bytes, known: Mapping[str, Served], limits: Limits) -> Call:
+def read_call(request: web.BaseRequest, body: bytes, known: Mapping[str, Served], limits: Limits) -> Call:
     """Route, query and model of an admitted request. Raises `Refusal`."""
     served = known.get(request.path)
     if served is None or request.method != "POST":
@@ -77,7 +79,7 @@ def _first(error: ValidationError) -> str:
 
 def reply_response(key: Keypair, signed: Signed, reply: BaseModel) -> web.Response:
     """A signed 200."""
-    body = reply.model_dump_json().encode()
+    body = reply.__pydantic_serializer__.to_json(reply)
     signature = sign_reply(key, signed.digest, 200, JSON, body)
     return web.Response(body=body, content_type=JSON, headers={REPLY_SIGNATURE: signature})
 

@@ -29,7 +29,7 @@ class StreamWriter:
         self._response = web.StreamResponse(headers={"Content-Type": STREAM_TYPE})
         self.ending = "cut"
 
-    async def open(self, request: web.Request) -> web.StreamResponse:
+    async def open(self, request: web.BaseRequest) -> web.StreamResponse:
         """Send the head."""
         await self._response.prepare(request)
         return self._response
