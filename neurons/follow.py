@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from ranvier.chain import Block, ChainClient, ChainError, Metagraph, Neuron
+from ranvier.neurons.metrics import Distribution
 from ranvier.protocol import Standing, Target
 from ranvier.subnets import Peer
 
@@ -42,6 +43,8 @@ class Follower:
         self._stale = ""
         self.failures = 0
         """Readings that failed since the start."""
+        self.readings = Distribution()
+        """Seconds of each reading of the metagraph, failed ones among them."""
 
     @property
     def started(self) -> bool:
@@ -107,6 +110,7 @@ class Follower:
 
     async def refresh(self) -> Metagraph:
         """Read the metagraph now; raises `ChainError`."""
+        started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(READ_SECONDS):
                 self._metagraph = await self._chain.metagraph(self._netuid)
@@ -118,6 +122,8 @@ class Follower:
         except ChainError:
             self.failures += 1
             raise
+        finally:
+            self.readings.observe(asyncio.get_running_loop().time() - started)
         self._stale = ""
         for listener in self._listeners:
             listener(self._metagraph)

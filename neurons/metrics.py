@@ -35,6 +35,7 @@ _BOTH: Final = {
     "block_age_seconds": Metric("gauge", "seconds since a block was heard of"),
     "metagraph_age_blocks": Metric("gauge", "blocks since the metagraph was read"),
     "chain_failures_total": Metric("counter", "readings of the chain that failed"),
+    "chain_read_seconds": Metric("histogram", "time of reading the metagraph, or of failing to"),
     "registered": Metric("gauge", "1 while the hotkey has a uid"),
     "stake_rao": Metric("gauge", "stake of the hotkey"),
     "emission_rao": Metric("gauge", "emission of the last epoch"),
@@ -58,7 +59,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "validator_weights_total": Metric("counter", "epochs by how setting weights ended", "landing"),
     "validator_weights_attempts_total": Metric("counter", "sendings of weights, and looks for them"),
     "validator_weights_epoch": Metric("gauge", "epoch (block of its first step) of the newest weights"),
-    "validator_weights_age_blocks": Metric("gauge", "blocks since weights landed; alarm above two tempos"),
+    "validator_weights_age_blocks": Metric(
+        "gauge", "blocks since the chain took weights of the hotkey, or registered it; alarm above two tempos"
+    ),
     "validator_promises": Metric("gauge", "promised weights that wait to be revealed"),
     "validator_permit": Metric("gauge", "1 while the hotkey may set weights"),
     "validator_dividends": Metric("gauge", "share of dividends in the last epoch, 0 to 1"),

@@ -96,7 +96,8 @@ class MinerNode:
                 "incentive": own.incentive / U16_MAX,
             }
         counts = {"requests_total": {code: float(count) for code, count in self.axon.stats.items()}}
-        measures = Measures(figures, counts, {"answer_seconds": self._answers})
+        times = {"answer_seconds": self._answers, "chain_read_seconds": self._follower.readings}
+        measures = Measures(figures, counts, times)
         return Health("miner", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
 
     def _took(self, caller: str, seconds: float) -> None:

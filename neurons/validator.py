@@ -27,7 +27,7 @@ from ranvier.neurons.registration import require_registered
 from ranvier.neurons.rounds import Place, Rounds
 from ranvier.neurons.state.database import Database
 from ranvier.neurons.vectors import U16_MAX
-from ranvier.neurons.weights import WeightsOutcome
+from ranvier.neurons.weights import Landing, WeightsOutcome
 from ranvier.protocol import Dendrite
 from ranvier.subnets import Context, EpochSecret, Subnet
 
@@ -89,32 +89,41 @@ class ValidatorNode:
         """Alive and degraded, with figures for /metrics."""
         duty = self._duty
         reasons = (self._follower.degraded, *self._problems.values(), duty.problem if duty else "")
-        figures = self._follower.figures()
-        if self._report is not None:
-            asked = [line for line in self._report.miners if line.asked]
-            figures |= {
-                "round": float(self._report.round),
-                "round_seconds": self._report.seconds,
-                "miners_asked": float(len(asked)),
-                "miners_answered": float(sum(line.answered > 0 for line in asked)),
-                "miners_verified": float(sum(line.verified > 0 for line in asked)),
-            }
-        own = self._follower.own(self._own)
-        figures["registered"] = float(own is not None)
-        if own is not None:
-            figures |= {
-                "stake_rao": float(own.stake),
-                "emission_rao": float(own.emission),
-                "permit": float(own.validator_permit),
-                "dividends": own.dividends / U16_MAX,
-                "trust": own.validator_trust / U16_MAX,
-            }
-        counts: dict[str, dict[str, float]] = {"rounds_total": dict(self._ends)}
+        figures = self._follower.figures() | self._round_figures() | self._own_figures()
+        # Shown from the start, at zero: an alert on what never happened needs something to look at.
+        counts = {"rounds_total": {end: float(self._ends[end]) for end in ("done", "void")}}
         if duty is not None:
             figures |= duty.figures()
-            counts["weights_total"] = dict(duty.landings)
-        measures = Measures(figures, counts)
+            counts["weights_total"] = {end.value: float(duty.landings[end.value]) for end in Landing}
+        measures = Measures(figures, counts, {"chain_read_seconds": self._follower.readings})
         return Health("validator", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
+
+    def _round_figures(self) -> dict[str, float]:
+        if self._report is None:
+            return {}
+        asked = [line for line in self._report.miners if line.asked]
+        return {
+            "round": float(self._report.round),
+            "round_seconds": self._report.seconds,
+            "miners_asked": float(len(asked)),
+            "miners_answered": float(sum(line.answered > 0 for line in asked)),
+            "miners_verified": float(sum(line.verified > 0 for line in asked)),
+        }
+
+    def _own_figures(self) -> dict[str, float]:
+        """Of the own neuron in the newest metagraph."""
+        own = self._follower.own(self._own)
+        if own is None:
+            return {"registered": 0.0}
+        return {
+            "registered": 1.0,
+            "stake_rao": float(own.stake),
+            "emission_rao": float(own.emission),
+            "permit": float(own.validator_permit),
+            "dividends": own.dividends / U16_MAX,
+            "trust": own.validator_trust / U16_MAX,
+            "weights_age_blocks": float(self._follower.block.number - own.last_update),
+        }
 
     def _context(self, dendrite: Dendrite, keeper: ScoreKeeper) -> Context:
         return Context(

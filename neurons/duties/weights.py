@@ -61,15 +61,12 @@ class WeightsDuty:
         """Epochs by how they ended."""
         self._attempts = 0
         self._promises = 0
-        self._landed: int | None = None
 
     def figures(self) -> dict[str, float]:
         """For /metrics."""
         found = {"weights_attempts_total": float(self._attempts), "promises": float(self._promises)}
         if self.outcome is not None:
             found["weights_epoch"] = float(self.outcome.epoch)
-        if self._landed is not None:
-            found["weights_age_blocks"] = float(self._follower.block.number - self._landed)
         return found
 
     async def start(self) -> None:
@@ -140,8 +137,6 @@ class WeightsDuty:
         outcome = self.outcome
         self.landings[outcome.landing.value] += 1
         self._attempts += outcome.attempts
-        if outcome.landed:
-            self._landed = self._follower.block.number
         _log.info(
             "weights of epoch %d: %s after %d attempts", outcome.epoch, outcome.landing, outcome.attempts
         )

@@ -157,7 +157,7 @@ async def test_metrics_parse_and_every_name_is_declared(world: Any) -> None:
             HealthServer([miner, validator], "127.0.0.1", 0) as server,
             aiohttp.ClientSession() as session,
         ):
-            await until(lambda: validator.health().measures.counts.get("weights_total"))
+            await until(lambda: validator.health().measures.counts.get("weights_total", {}).get("landed"))
             async with session.get(f"http://127.0.0.1:{server.port}/metrics") as response:
                 families = {one.name: one for one in text_string_to_metric_families(await response.text())}
             async with session.get(f"http://127.0.0.1:{server.port}/health/live") as response:
