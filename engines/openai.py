@@ -91,7 +91,7 @@ class OpenAiRoutes:
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": served.info.id}
         if body.stream:
             return await self._stream(request, served, body, head)
-        made: Generation = await served.worker.do("generate", body.request())
+        made: Generation = await served.do("generate", body.request())
         message = {"role": "assistant", "content": made.text}
         choice = {"index": 0, "message": message, "finish_reason": made.finish_reason}
         used = {
@@ -108,7 +108,7 @@ class OpenAiRoutes:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         )
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        task = asyncio.ensure_future(served.worker.do("generate", body.request(), pieces.put_nowait))
+        task = asyncio.ensure_future(served.do("generate", body.request(), pieces.put_nowait))
         task.add_done_callback(lambda _: pieces.put_nowait(None))
 
         async def send(delta: dict[str, Any], finish: str | None = None) -> None:
@@ -132,7 +132,7 @@ class OpenAiRoutes:
         body = await _read(request, EmbeddingsBody)
         served = self._find("embed", body.model)
         texts = [body.input] if isinstance(body.input, str) else list(body.input)
-        vectors = await served.worker.do("embed", texts)
+        vectors = await served.do("embed", texts)
         data = [
             {"object": "embedding", "index": number, "embedding": list(vector)}
             for number, vector in enumerate(vectors)
@@ -143,7 +143,7 @@ class OpenAiRoutes:
         body = await _read(request, ImagesBody)
         width, height = (int(part) for part in body.size.split("x"))
         asked = [_picture(body, width, height) for _ in range(body.n)]
-        made: Sequence[bytes] = await self._find("image", body.model).worker.do("image", asked)
+        made: Sequence[bytes] = await self._find("image", body.model).do("image", asked)
         data = [{"b64_json": base64.b64encode(png).decode()} for png in made]
         return web.json_response({"created": int(time.time()), "data": data})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ranvier.engines.meter import EngineMeter
 from ranvier.engines.models import Classifier, Embedder, ImageModel, ModelInfo, TextModel
 from ranvier.engines.worker import Job, Worker
 
@@ -14,21 +15,33 @@ Model = TextModel | ImageModel | Classifier | Embedder
 class Served:
     """One model that is being served."""
 
-    def __init__(self, model: Model, *, max_batch: int = 16, max_queue: int = 128) -> None:
+    def __init__(
+        self, model: Model, meter: EngineMeter, *, max_batch: int = 16, max_queue: int = 128
+    ) -> None:
         self._model: Any = model
-        run = {
+        self._runs = {
             "text": self._text,
             "image": self._image,
             "classify": self._classify,
             "embed": self._embed,
-        }[model.info.kind]
-        self.worker = Worker(model.info.id, run, max_batch=max_batch, max_queue=max_queue)
+        }
+        self._meter = meter.of(model.info, lambda: self.worker.waiting)
+        self.worker = Worker(model.info.id, self._run, max_batch=max_batch, max_queue=max_queue)
 
     @property
     def info(self) -> ModelInfo:
         """What is declared of the model."""
         info: ModelInfo = self._model.info
         return info
+
+    async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
+        """Queue a request and wait for its result; raises `Full`, `Stopped`, or what the model raised."""
+        with self._meter.request():
+            return await self.worker.do(batch, item, on_piece)
+
+    def _run(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
+        with self._meter.batch(len(jobs)):
+            return self._runs[self.info.kind](batch, jobs)
 
     def _text(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
         if batch == "score":
@@ -41,6 +54,7 @@ class Served:
             return not job.cancelled.is_set()
 
         found: Sequence[Any] = self._model.generate([job.item for job in jobs], on_token)
+        self._meter.wrote(sum(len(one.token_ids) for one in found))
         return found
 
     def _image(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:

@@ -27,6 +27,7 @@ from ranvier.engines.codec import (
     TextsBody,
 )
 from ranvier.engines.errors import EngineError
+from ranvier.engines.meter import CONTENT_TYPE, EngineMeter
 from ranvier.engines.openai import OpenAiRoutes
 from ranvier.engines.problems import Problem, problems
 from ranvier.engines.served import Served
@@ -40,8 +41,11 @@ class EngineServer:
     """Serves loaded models at ``unix:/path.sock`` (mode 0600) or ``host:port``."""
 
     def __init__(self, models: Sequence[Any], *, max_batch: int = 16, max_queue: int = 128) -> None:
-        self._served = [Served(model, max_batch=max_batch, max_queue=max_queue) for model in models]
-        self._runner: web.AppRunner | None = None
+        self._meter = EngineMeter()
+        self._served = [
+            Served(model, self._meter, max_batch=max_batch, max_queue=max_queue) for model in models
+        ]
+        self._runners: list[web.AppRunner] = []
 
     def find(self, kind: str, name: str | None) -> Served:
         """The served model; raises `Problem` (404)."""
@@ -54,7 +58,7 @@ class EngineServer:
     def application(self) -> web.Application:
         """The routes, for tests and for embedding."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[problems])
-        app.router.add_get("/health", self._health)
+        self._watch(app)
         app.router.add_get("/v1/ranvier/info", self._info)
         app.router.add_post("/v1/ranvier/generate", self._generate)
         for path, handler in (("score", self._score), ("images", self._images), ("classify", self._classify)):
@@ -65,24 +69,37 @@ class EngineServer:
 
     async def start(self, listen: str) -> str:
         """Listen, and return the endpoint for clients. Raises OSError where the address is taken."""
-        runner = web.AppRunner(
-            self.application(), access_log=None, handler_cancellation=True, handle_signals=False
-        )
-        await runner.setup()
-        self._runner = runner
+        runner = await self._run(self.application())
         if listen.startswith("unix:"):
             return await _start_unix(runner, Path(listen.removeprefix("unix:")))
         host, _, port = listen.removeprefix("http://").rpartition(":")
-        await web.TCPSite(runner, host or "127.0.0.1", int(port)).start()
-        bound = runner.addresses[0]
-        return f"http://{bound[0]}:{bound[1]}"
+        return await _start_tcp(runner, host or "127.0.0.1", int(port))
+
+    async def show(self, host: str, port: int) -> str:
+        """Listen for /metrics and /health alone, where the models are behind a socket file. Raises OSError."""
+        app = web.Application()
+        self._watch(app)
+        return await _start_tcp(await self._run(app), host, port)
 
     async def stop(self) -> None:
         """Close the socket, finish the running batches."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        for runner in self._runners:
+            await runner.cleanup()
         for one in self._served:
             await one.worker.stop()
+
+    async def _run(self, app: web.Application) -> web.AppRunner:
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, handle_signals=False)
+        await runner.setup()
+        self._runners.append(runner)
+        return runner
+
+    def _watch(self, app: web.Application) -> None:
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/metrics", self._metrics)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._meter.page(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, request: web.Request) -> web.Response:
         waiting = {one.info.id: one.worker.waiting for one in self._served}
@@ -93,20 +110,20 @@ class EngineServer:
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request, GenerateBody)
-        worker = self.find("text", body.model).worker
+        served = self.find("text", body.model)
         if not body.stream:
-            return _reply(GenerateReply(generation=await worker.do("generate", body.request.value())))
-        return await _stream(request, lambda on_piece: worker.do("generate", body.request.value(), on_piece))
+            return _reply(GenerateReply(generation=await served.do("generate", body.request.value())))
+        return await _stream(request, lambda on_piece: served.do("generate", body.request.value(), on_piece))
 
     async def _score(self, request: web.Request) -> web.Response:
         body = await _body(request, ScoreBody)
         items = [one.value() for one in body.requests]
-        return _reply(ScoreReply(evidence=await self.find("text", body.model).worker.do("score", items)))
+        return _reply(ScoreReply(evidence=await self.find("text", body.model).do("score", items)))
 
     async def _images(self, request: web.Request) -> web.Response:
         body = await _body(request, ImagesBody)
         items = [one.value() for one in body.requests]
-        return _reply(ImagesReply(images=await self.find("image", body.model).worker.do("image", items)))
+        return _reply(ImagesReply(images=await self.find("image", body.model).do("image", items)))
 
     async def _classify(self, request: web.Request) -> web.Response:
         return await self._rows(request, "classify")
@@ -116,15 +133,22 @@ class EngineServer:
 
     async def _rows(self, request: web.Request, kind: str) -> web.Response:
         body = await _body(request, TextsBody)
-        return _reply(RowsReply(rows=await self.find(kind, body.model).worker.do(kind, list(body.texts))))
+        return _reply(RowsReply(rows=await self.find(kind, body.model).do(kind, list(body.texts))))
 
 
 async def serve(
-    models: Sequence[Any], listen: str, *, ready: Callable[[str], None] | None = None, max_batch: int = 16
+    models: Sequence[Any],
+    listen: str,
+    *,
+    ready: Callable[[str], None] | None = None,
+    max_batch: int = 16,
+    metrics: tuple[str, int] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; ``metrics`` is a host and port of their own for /metrics and /health."""
     server = EngineServer(models, max_batch=max_batch)
     endpoint = await server.start(listen)
+    if metrics is not None:
+        await server.show(*metrics)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -168,6 +192,12 @@ async def _stream(
     finally:
         task.cancel()
     return response
+
+
+async def _start_tcp(runner: web.AppRunner, host: str, port: int) -> str:
+    await web.TCPSite(runner, host, port).start()
+    bound = runner.addresses[0]
+    return f"http://{bound[0]}:{bound[1]}"
 
 
 async def _start_unix(runner: web.AppRunner, path: Path) -> str:

@@ -31,6 +31,9 @@ def engine(
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; 0 leaves it to the library.")] = None,
     batch: Annotated[int | None, typer.Option(help="Requests that one batch holds at most.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port of /metrics and /health on loopback; 0 is off.")
+    ] = None,
     show_config: Show = False,
 ) -> None:
     """Load models once and serve them to neurons."""
@@ -39,7 +42,8 @@ def engine(
     from ranvier.neurons.logs import configure
 
     flags = {"models": model or None, "listen": listen, "device": device, "dtype": dtype, "threads": threads}
-    settings = load_one(EngineSettings, config, {**flags, "batch": batch})
+    metrics = None if metrics_port is None else {"port": metrics_port}
+    settings = load_one(EngineSettings, config, {**flags, "batch": batch, "metrics": metrics})
     if show_config:
         typer.echo(render(settings), nl=False)
         return
@@ -84,6 +88,7 @@ def _serve_engine(settings: EngineSettings) -> None:
             models,
             settings.listen,
             max_batch=settings.batch,
+            metrics=(settings.metrics.host, settings.metrics.port) if settings.metrics.port else None,
             ready=lambda endpoint: typer.echo(f"engine at {endpoint}"),
         )
     )

@@ -134,6 +134,7 @@ class EngineSettings(Settings):
     dtype: str = Field(default="", description='float32, bfloat16 or float16; "": each kind\'s own')
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to the library")
     batch: int = Field(default=16, ge=1, description="requests that one batch holds at most")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="metrics")
     log: LogSettings = Field(default=LogSettings(), description="logging")
 
 

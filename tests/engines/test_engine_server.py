@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ranvier.engines import (
     EngineClient,
@@ -191,3 +192,33 @@ async def test_a_full_queue_says_try_again(tiny: Any, tmp_path: Path) -> None:
     assert refused
     assert all(one.status == 429 and one.retry_after == 1 for one in refused)
     await server.stop()
+
+
+async def test_metrics_count_what_came_of_every_request(tiny: Any, tmp_path: Path) -> None:
+    server = EngineServer([tiny], max_batch=1, max_queue=1)
+    endpoint = await server.start(f"unix:{tmp_path}/small.sock")
+    shown = await server.show("127.0.0.1", 0)
+    async with EngineClient(endpoint) as client:
+        found = await asyncio.gather(
+            *(client.generate(request(max_tokens=20)) for _ in range(8)), return_exceptions=True
+        )
+    done = [one for one in found if not isinstance(one, Exception)]
+    async with aiohttp.ClientSession() as session, session.get(f"{shown}/metrics") as response:
+        families = text_string_to_metric_families(await response.text())
+        values = {
+            (sample.name, sample.labels.get("end") or sample.labels.get("le")): sample.value
+            for family in families
+            for sample in family.samples
+            if sample.labels["model"] == "tiny"
+        }
+    async with aiohttp.ClientSession() as session, session.post(f"{shown}/v1/ranvier/generate") as response:
+        assert response.status == 404
+    await server.stop()
+    assert 0 < len(done) < 8
+    assert values["ranvier_engine_requests_total", "done"] == len(done)
+    assert values["ranvier_engine_requests_total", "refused"] == 8 - len(done)
+    assert values["ranvier_engine_request_seconds_bucket", "+Inf"] == len(done)
+    assert values["ranvier_engine_batched_requests_total", None] == len(done)
+    assert values["ranvier_engine_tokens_total", None] == sum(len(one.token_ids) for one in done)
+    assert values["ranvier_engine_busy_seconds_total", None] > 0
+    assert values["ranvier_engine_waiting", None] == 0

@@ -1,0 +1,105 @@
+"""What an engine shows at /metrics: requests by their end, time, batches, tokens, queue."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from ranvier.engines.models import ModelInfo
+from ranvier.engines.worker import Full, Stopped
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+BOUNDS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Upper bounds of the histogram's buckets, seconds."""
+End = Literal["done", "refused", "invalid", "failed", "left"]
+_OWN: Final = ("kind", "model")
+
+
+class EngineMeter:
+    """All counters of one engine. Every name begins with ``ranvier_engine_``; `of` gives a model's own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter(
+            "requests",
+            "requests by their end: done, refused (no place in the queue), invalid, failed, left by the caller",
+            "end",
+        )
+        self.seconds = Histogram(
+            "ranvier_engine_request_seconds",
+            "time of a finished request, waiting and running",
+            _OWN,
+            buckets=BOUNDS,
+            registry=self.registry,
+        )
+        self.busy = self._counter("busy_seconds", "time that the model ran")
+        self.batches = self._counter("batches", "batches that ran")
+        self.batched = self._counter("batched_requests", "requests in those batches")
+        self.tokens = self._counter("tokens", "tokens that a text model wrote")
+        self.waiting = Gauge("ranvier_engine_waiting", "requests in the queue", _OWN, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *more: str) -> Counter:
+        return Counter(f"ranvier_engine_{name}", text, (*_OWN, *more), registry=self.registry)
+
+    def of(self, info: ModelInfo, waiting: Callable[[], int]) -> ModelMeter:
+        """The counters of one model; ``waiting`` is asked for with every look at the page."""
+        self.waiting.labels(info.kind, info.id).set_function(waiting)
+        return ModelMeter(self, info)
+
+    def page(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class ModelMeter:
+    """Counts for one model, from any thread."""
+
+    def __init__(self, meter: EngineMeter, info: ModelInfo) -> None:
+        own = info.kind, info.id
+        self._requests, self._own = meter.requests, own
+        self._seconds, self._busy = meter.seconds.labels(*own), meter.busy.labels(*own)
+        self._batches, self._batched = meter.batches.labels(*own), meter.batched.labels(*own)
+        self._tokens = meter.tokens.labels(*own) if info.kind == "text" else None
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Around one request: counts how it ends."""
+        started = time.perf_counter()
+        end: End = "failed"
+        try:
+            yield
+            end = "done"
+            self._seconds.observe(time.perf_counter() - started)
+        except (Full, Stopped):
+            end = "refused"
+            raise
+        except ValueError:
+            end = "invalid"
+            raise
+        except asyncio.CancelledError:
+            end = "left"
+            raise
+        finally:
+            self._requests.labels(*self._own, end).inc()
+
+    @contextmanager
+    def batch(self, jobs: int) -> Iterator[None]:
+        """Around one batch."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._busy.inc(time.perf_counter() - started)
+            self._batches.inc()
+            self._batched.inc(jobs)
+
+    def wrote(self, tokens: int) -> None:
+        """Tokens of a text model."""
+        if self._tokens is not None:
+            self._tokens.inc(tokens)
