@@ -132,7 +132,7 @@ def unseen(world: KillWorld, promise: Spoken) -> bool:
 
 def figures(world: KillWorld) -> dict[str, int]:
     """What there was to lose."""
-    names = Counter(one.name for one in world.spoken)
+    names, head = Counter(one.name for one in world.spoken), world.node.head.number
     distinct = {(one.netuid, one.epoch, one.said) for one in world.spoken if one.name != "WeightsRevealed"}
     statuses: Counter[str] = Counter()
     for netuid in (OPEN, HIDDEN):
@@ -147,7 +147,8 @@ def figures(world: KillWorld) -> dict[str, int]:
         "promises made": names["WeightsCommitted"],
         "promises kept": names["WeightsRevealed"],
         "promises whose window no validator saw": sum(
-            one.name == "WeightsCommitted" and unseen(world, one) for one in world.spoken
+            one.name == "WeightsCommitted" and one.window[1] < head and unseen(world, one)
+            for one in world.spoken
         ),
         "sent again unchanged": sent - len(distinct),
         **{f"journal: {status}": count for status, count in sorted(statuses.items())},

@@ -167,7 +167,8 @@ class Victim:
         """A fresh process on the old state."""
         self._starts += 1
         folder = self._world.folder
-        paths = os.pathsep.join((str(PLUGINS), str(Path(__file__).parent)))
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        paths = os.pathsep.join(filter(None, (str(PLUGINS), str(Path(__file__).parent), *inherited)))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RANVIER_")}
         own = {"PYTHONPATH": paths, "RANVIER_HOME": str(folder / "home"), "DEATH": death}
         with self._file.open("wb") as sink:
