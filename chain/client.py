@@ -118,8 +118,8 @@ class ChainClient(Protocol):
     async def submit(self, call: Call, signer: Keypair, *, deadline: float = 30.0) -> Receipt:
         """Sign and send a call; returns once a durable block holds it.
 
-        Raises `CallRefused` with the chain's error name, and `ChainTimeout` after `deadline` seconds, when
-        the call may still be carried out.
+        Raises `CallRefused` with the chain's error name where the chain certainly did not carry it out. After
+        `ChainTimeout` (`deadline` seconds), `ChainUnreachable` and `OutcomeUnknown` it may still be carried out.
         """
         ...
 

@@ -49,6 +49,17 @@ class CallRefused(ChainError):
         super().__init__(f"the chain refused {call}: {name}: {message.rstrip('.')}{advice}")
 
 
+class OutcomeUnknown(ChainError):
+    """A call was sent and the chain's answer was lost: it may have been, or may still be, carried out."""
+
+    def __init__(self, call: str, reason: str) -> None:
+        self.call, self.reason = call, reason
+        super().__init__(
+            f"what became of {call} is not known ({reason.rstrip('.')}); look whether it took effect before "
+            "trying again"
+        )
+
+
 class UnknownNetwork(ChainError):
     """No network goes by this name."""
 

@@ -49,6 +49,7 @@ CODES: Final[Mapping[str, ExitCode]] = {
     "NeuronError": ExitCode.UNEXPECTED,
     "ChainUnreachable": ExitCode.CHAIN_UNREACHABLE,
     "ChainTimeout": ExitCode.CHAIN_UNREACHABLE,
+    "OutcomeUnknown": ExitCode.CHAIN_UNREACHABLE,
     "UnknownNetwork": ExitCode.UNKNOWN_NETWORK,
     "BackEndMissing": ExitCode.UNKNOWN_NETWORK,
     "BadGenesis": ExitCode.CONFIG,

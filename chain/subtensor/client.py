@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, Final, Self, TypeVar
 from ranvier.chain.calls import Call, CommitTimelocked, Register
 from ranvier.chain.client import Keypair
 from ranvier.chain.earned import add_up
-from ranvier.chain.errors import BadReply, ChainError, ChainTimeout, NotFound
+from ranvier.chain.errors import BadReply, ChainError, ChainTimeout, NotFound, WrongChain
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
     Ability,
@@ -27,9 +28,23 @@ from ranvier.chain.models import (
     WeightCommit,
 )
 from ranvier.chain.subtensor import decode
-from ranvier.chain.subtensor.connection import Connection, Opener, load_sdk, pause_after
+from ranvier.chain.subtensor.connection import (
+    LONGEST_PAUSE,
+    Connection,
+    Opener,
+    load_sdk,
+    pause_after,
+)
 from ranvier.chain.subtensor.plans import MODULE, RawCall, plans_for, sample_plans
-from ranvier.chain.subtensor.refusals import from_error, refusal
+from ranvier.chain.subtensor.readings import (
+    all_subnets,
+    block_at,
+    composes,
+    events_of,
+    or_else,
+    shielded,
+)
+from ranvier.chain.subtensor.refusals import failure, from_error
 from ranvier.chain.subtensor.timelock import seal
 
 T = TypeVar("T")
@@ -37,6 +52,8 @@ MOST_BLOCKS: Final = 256
 """Blocks back to which events are read: ordinary nodes forget older states."""
 SILENT_BLOCKS: Final = 3
 """Without a block for so many block times a connection counts as dead."""
+_FOR_EVER: Final = 1e9
+_LONGEST_LIFE: Final = 4096
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +67,6 @@ class SubtensorChain:
     def __init__(self, endpoint: str, *, deadline: float = 30.0, opener: Opener | None = None) -> None:
         self._endpoint, self._deadline = endpoint, deadline
         self._connection = Connection(endpoint, opener)
-        self._genesis: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -73,7 +89,7 @@ class SubtensorChain:
         """The newest block: included, not yet final."""
 
         async def read(substrate: Any) -> Block:
-            return await _block_at(substrate, await substrate.block_number())
+            return await block_at(substrate, await substrate.block_number())
 
         return await self._read("the newest block", read)
 
@@ -90,23 +106,24 @@ class SubtensorChain:
                     async for head in heads:
                         for number in range(last + 1, head + 1):
                             yield await self._block(number)
-                            last = number
-                        failures = 0
+                            last, failures = number, 0
+            except WrongChain:
+                raise
             except ChainError as error:
-                if not self._connection.opened:
+                if self._connection.closed or not self._connection.opened:
                     raise
                 _log.warning("waiting for the chain: %s", error)
-                await asyncio.sleep(pause_after(failures))
+                await asyncio.sleep(min(pause_after(failures), self._connection.longest_pause))
                 failures += 1
 
     async def metagraph(self, netuid: int) -> Metagraph:
         """All neurons of a subnet at the newest block."""
 
         async def read(substrate: Any) -> Metagraph:
-            block = await _block_at(substrate, await substrate.block_number())
+            block = await block_at(substrate, await substrate.block_number())
             graph, trusts = await asyncio.gather(
                 substrate.runtime_call("SubnetInfoRuntimeApi", "get_metagraph", [netuid], block.hash),
-                _or(None, substrate.query(MODULE, "ValidatorTrust", [netuid], block.hash)),
+                or_else(None, substrate.query(MODULE, "ValidatorTrust", [netuid], block.hash)),
             )
             if not isinstance(graph, dict):
                 raise NotFound(f"there is no subnet {netuid} on {self._endpoint}")
@@ -119,8 +136,12 @@ class SubtensorChain:
 
         async def read(substrate: Any) -> Hyperparameters:
             await self._require(substrate, netuid)
-            own = [_or(None, substrate.query(MODULE, item, [netuid])) for item in decode.SETTINGS.values()]
-            shared = [_or(None, substrate.query(MODULE, item)) for item in decode.GLOBAL_SETTINGS.values()]
+            own = [
+                or_else(None, substrate.query(MODULE, item, [netuid])) for item in decode.SETTINGS.values()
+            ]
+            shared = [
+                or_else(None, substrate.query(MODULE, item)) for item in decode.GLOBAL_SETTINGS.values()
+            ]
             names = [*decode.SETTINGS, *decode.GLOBAL_SETTINGS]
             found = await asyncio.gather(*own, *shared)
             return decode.hyperparameters(dict(zip(names, found, strict=True)))
@@ -129,7 +150,7 @@ class SubtensorChain:
 
     async def subnets(self) -> tuple[SubnetInfo, ...]:
         """All subnets but the root, by netuid."""
-        return await self._read("the subnets", _subnets)
+        return await self._read("the subnets", all_subnets)
 
     async def weights(self, netuid: int) -> dict[int, dict[int, int]]:
         """Weight rows as stored."""
@@ -191,8 +212,8 @@ class SubtensorChain:
 
         async def read(substrate: Any) -> tuple[WeightCommit, ...]:
             hashed, locked, head = await asyncio.gather(
-                _or((), substrate.query(MODULE, "WeightCommits", [netuid, hotkey])),
-                _or((), substrate.query_map(MODULE, "TimelockedWeightCommits", [netuid])),
+                or_else((), substrate.query(MODULE, "WeightCommits", [netuid, hotkey])),
+                or_else((), substrate.query_map(MODULE, "TimelockedWeightCommits", [netuid])),
                 substrate.block_number(),
             )
             open_ones = (commit for commit in decode.promises(hashed) if commit.last_reveal > head)
@@ -202,13 +223,15 @@ class SubtensorChain:
 
     async def genesis(self) -> str:
         """The hash of block 0."""
-        if self._genesis is None:
-            self._genesis = str(await self._read("the genesis", lambda substrate: substrate.block_hash(0)))
-        return self._genesis
+        if self._connection.genesis is None:
+            await self._read("the genesis", lambda substrate: substrate.block_hash(0))
+        return str(self._connection.genesis)
 
     async def block_time(self) -> float:
         """Seconds between two blocks."""
-        return float(await self._read("the block time", lambda substrate: substrate.block_time()))
+        seconds = float(await self._read("the block time", lambda substrate: substrate.block_time()))
+        self._connection.longest_pause = min(max(seconds, 0.5), LONGEST_PAUSE)
+        return seconds
 
     async def supports(self, call_type: type[Call]) -> Support:
         """Looked up in the live metadata: each plan is composed and thrown away, nothing is signed or sent."""
@@ -216,8 +239,10 @@ class SubtensorChain:
         async def probe(substrate: Any) -> Support:
             plans = sample_plans(call_type)
             for place, plan in enumerate(plans):
-                if await _composes(substrate, plan):
-                    return Support(Ability.FALLBACK if place else Ability.WORKS, plan.name)
+                if await composes(substrate, plan):
+                    hidden = call_type is Register and await shielded(substrate)
+                    detail = f"{plan.name}, encrypted" if hidden else plan.name
+                    return Support(Ability.FALLBACK if place else Ability.WORKS, detail)
             missing = " nor ".join(plan.name for plan in plans)
             return Support(Ability.IMPOSSIBLE, f"this chain has no {missing}")
 
@@ -227,15 +252,22 @@ class SubtensorChain:
         """Sign and send by the first plan that the chain offers; returns once a block holds it (not yet final)."""
 
         async def send(client: Any) -> Any:
-            if isinstance(call, Register) and await self._shielded(client):
-                intent = load_sdk().BurnedRegister(netuid=call.netuid, hotkey_ss58=call.hotkey)
-                return await client.execute(intent, signer, wait_for_finalization=False)
             plan = await self._choose(client, call, signer)
-            return await client.submit_call(plan.as_tuple(), signer, wait_for_finalization=False)
+            if isinstance(call, Register) and await shielded(client._substrate):  # noqa: SLF001 - as below
+                # Its era is the SDK's own: short, for the node's key changes with the blocks.
+                return await client.submit_call(
+                    plan.as_tuple(), signer, shielded=True, wait_for_finalization=False
+                )
+            life = _life(deadline, await self.block_time())
+            return await client.submit_call(plan.as_tuple(), signer, period=life, wait_for_finalization=False)
 
         sdk = load_sdk()
         try:
             result = await self._connection.use(call.call, send, deadline)
+        except asyncio.CancelledError:
+            # The SDK counts the number of a call that was never sent, and all later ones would wait for it.
+            self._connection.drop()
+            raise
         except BadReply as error:
             # The SDK raises what it can tell before sending.
             cause = error.__cause__
@@ -243,8 +275,13 @@ class SubtensorChain:
                 raise from_error(cause, cause.message, call.call, where="before it was sent") from cause
             raise
         if not result.success:
-            raise refusal(result, call.call)
-        number, _, place = (result.extrinsic_id or "0-0").partition("-")
+            raise failure(result, call.call)
+        return await self._receipt(result)
+
+    async def _receipt(self, result: Any) -> Receipt:
+        number, _, place = (result.extrinsic_id or "").partition("-")
+        if not number:
+            number = (await self.block()).number
         return Receipt(int(number), f"{result.block_hash or ''}-{int(place or 0)}")
 
     async def _choose(self, client: Any, call: Call, signer: Keypair) -> RawCall:
@@ -254,29 +291,29 @@ class SubtensorChain:
         )
         plans = plans_for(call, sealed)
         for plan in plans:
-            if await _composes(substrate, plan):
+            if await composes(substrate, plan):
                 return plan
         raise BadReply(f"{self._endpoint} offers none of {', '.join(plan.name for plan in plans)}")
 
-    async def _shielded(self, client: Any) -> bool:
-        """Whether registrations are to be encrypted: the chain has the shield, and a key for it."""
-        substrate = client._substrate  # noqa: SLF001 - as above
-        if not await _composes(
-            substrate, RawCall("MevShield", "submit_encrypted", {"ciphertext": b"\0" * 32})
-        ):
-            return False
-        return bool(await _or(None, substrate.mev_next_key()))
-
     async def _block(self, number: int) -> Block:
-        return await self._read(f"block {number}", lambda substrate: _block_at(substrate, number))
+        async def read(client: Any) -> Block:
+            substrate = client._substrate  # noqa: SLF001 - as above
+            try:
+                return await block_at(substrate, number)
+            except load_sdk().ChainError:
+                # An ordinary node keeps the blocks for ever and their states for an hour.
+                info = await client.block_info(number)
+                return Block(number, str(await substrate.block_hash(number)), info.timestamp.timestamp())
+
+        return await self._connection.use(f"block {number}", read, self._deadline)
 
     async def _events(self, number: int) -> list[Event]:
-        return await self._read(f"events of block {number}", lambda substrate: _events(substrate, number))
+        return await self._read(f"events of block {number}", lambda substrate: events_of(substrate, number))
 
     async def _heads(self) -> AsyncGenerator[int, None]:
         """Numbers of new heads; raises `ChainError` when they cease."""
         patience = SILENT_BLOCKS * await self.block_time()
-        queue: asyncio.Queue[int] = asyncio.Queue()
+        queue: asyncio.Queue[int | None] = asyncio.Queue()
 
         async def listen(client: Any) -> None:
             async with contextlib.aclosing(client.blocks()) as headers:
@@ -285,23 +322,22 @@ class SubtensorChain:
             raise ConnectionError("the subscription ended")
 
         yield await self._read("the newest block", lambda substrate: substrate.block_number())
-        task = asyncio.ensure_future(self._connection.use("the block subscription", listen, 10.0**9))
+        task = asyncio.ensure_future(self._connection.use("the block subscription", listen, _FOR_EVER))
+        task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while True:
-                heard = asyncio.ensure_future(queue.get())
-                done, _ = await asyncio.wait({heard, task}, timeout=patience, return_when="FIRST_COMPLETED")
-                if heard in done:
-                    yield heard.result()
-                    continue
-                heard.cancel()
-                if task in done:
+                async with asyncio.timeout(patience):
+                    head = await queue.get()
+                if head is None:
                     await task
-                self._connection.drop()
-                raise ChainTimeout(f"a block of {self._endpoint}", patience)
+                    return
+                yield head
+        except TimeoutError as error:
+            self._connection.drop()
+            raise ChainTimeout(f"a block of {self._endpoint}", patience) from error
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ChainError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _read(self, what: str, work: Callable[[Any], Awaitable[T]]) -> T:
         async def with_substrate(client: Any) -> T:
@@ -323,70 +359,11 @@ class SubtensorChain:
             raise NotFound(f"there is no subnet {netuid} on {self._endpoint}")
 
 
-async def _or(default: Any, reading: Awaitable[Any]) -> Any:
-    """The reading, or the default where this chain has no such storage."""
-    try:
-        return await reading
-    except (ValueError, KeyError):
-        return default
+def _life(deadline: float, block_time: float) -> int:
+    """Blocks in which a call may be included: a power of two, little more than its sender waits.
 
-
-async def _composes(substrate: Any, plan: RawCall) -> bool:
-    sdk = load_sdk()
-    try:
-        await substrate.compose(plan.as_tuple())
-    except (ValueError, KeyError, TypeError, sdk.ChainError):
-        return False
-    return True
-
-
-async def _block_at(substrate: Any, number: int) -> Block:
-    hashed = str(await substrate.block_hash(number))
-    milliseconds = await substrate.query("Timestamp", "Now", None, hashed)
-    return Block(number, hashed, int(milliseconds or 0) / 1000)
-
-
-async def _events(substrate: Any, number: int) -> list[Event]:
-    records = await substrate.events(await substrate.block_hash(number))
-    found = []
-    for index, record in enumerate(records):
-        event = record.get("event", record)
-        if event.get("module_id") == MODULE:
-            data = event.get("attributes")
-            named = data if isinstance(data, dict) else {"values": data}
-            found.append(Event(number, index, str(event.get("event_id")), named))
-    return found
-
-
-async def _subnets(substrate: Any) -> tuple[SubnetInfo, ...]:
-    at = await substrate.block_hash()
-    columns = (
-        "NetworksAdded",
-        "Tempo",
-        "SubnetworkN",
-        "MaxAllowedUids",
-        "Burn",
-        "SubnetOwner",
-        "NetworkRegisteredAt",
-    )
-    maps = await asyncio.gather(*(_or((), substrate.query_map(MODULE, name, None, at)) for name in columns))
-    added, tempo, count, most, burn, owner, since = ({int(k): v for k, v in found} for found in maps)
-    api = _or((), substrate.runtime_call("SubnetInfoRuntimeApi", "get_all_dynamic_info", [], at))
-    details = {int(info["netuid"]): info for info in (await api or ()) if info}
-    shares = {netuid: int(details.get(netuid, {}).get("tao_in_emission") or 0) for netuid in added}
-    total = sum(shares.values()) or 1
-    return tuple(
-        SubnetInfo(
-            netuid=netuid,
-            name=decode.text(details.get(netuid, {}).get("subnet_name")) or f"subnet-{netuid}",
-            owner=str(owner[netuid]) if netuid in owner else None,
-            tempo=int(tempo.get(netuid, 0)),
-            neurons=int(count.get(netuid, 0)),
-            max_neurons=int(most.get(netuid, 0)),
-            emission_share=shares[netuid] / total,
-            burn=int(burn.get(netuid, 0)),
-            created_at=int(since.get(netuid, 0)),
-        )
-        for netuid in sorted(added)
-        if added[netuid] and netuid != 0
-    )
+    The count begins at a finalized block, a few behind the newest. Whoever sends another call after a timeout has to
+    know that the first one is dead.
+    """
+    wanted = math.ceil(deadline / block_time) + 8
+    return min(max(16, 1 << (wanted - 1).bit_length()), _LONGEST_LIFE)

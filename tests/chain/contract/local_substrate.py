@@ -19,6 +19,7 @@ from bittensor.result import ChainError, ExtrinsicResult, chain_error_from_subst
 
 from ranvier.chain import (
     AddStake,
+    Block,
     CallRefused,
     CommitWeights,
     NotFound,
@@ -68,6 +69,9 @@ class LocalSubstrate:
     token_symbols: dict[int, str] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
     closed: bool = False
+    seen: dict[str, Block] = field(default_factory=dict)
+    states_kept: int = 1000
+    """Blocks back to which this node still has the state."""
 
     def balance(self, rao: int, netuid: int = 0) -> Any:
         return bt.Balance.from_rao(rao, netuid)
@@ -82,11 +86,18 @@ class LocalSubstrate:
     async def block_hash(self, block: int | None = None) -> str:
         if block == 0:
             return str(await self._ask(self.chain.genesis()))
-        if block is None:
-            return (await self._ask(self.chain.block())).hash
-        async for found in self.chain.blocks(block - 1):
-            return found.hash
-        raise AssertionError
+        return str((await self._numbered(block)).hash)
+
+    async def constant(self, module: str, name: str) -> int:
+        assert (module, name) == ("Aura", "SlotDuration")
+        return round(await self.block_time() * 1000)
+
+    async def get_block(self, block_number: int | None = None, block_hash: str | None = None) -> Any:
+        """Blocks are kept for ever, with the inherent that says when they were made."""
+        block = await self._numbered(block_number)
+        inherent = {"call_module": "Timestamp", "call_args": [{"value": round(block.timestamp * 1000)}]}
+        header = {"number": block.number, "hash": block.hash}
+        return {"header": header, "extrinsics": [{"call": inherent}]}
 
     async def block_number(self) -> int:
         return (await self._ask(self.chain.block())).number
@@ -104,6 +115,8 @@ class LocalSubstrate:
         return None
 
     async def query(self, module: str, item: str, params: Any = None, block_hash: str | None = None) -> Any:
+        if item == "Now":
+            return await self._now(block_hash)
         reader = self._storage(module, item)
         return await self._ask(reader(*(params or [])))
 
@@ -203,7 +216,6 @@ class LocalSubstrate:
         if item in SETTINGS.values():
             return lambda netuid: self._setting(netuid, item)
         found = {
-            "Now": self._now,
             "ValidatorTrust": self._trusts,
             "Account": self._account,
             "TotalIssuance": self.chain.issuance,
@@ -252,8 +264,23 @@ class LocalSubstrate:
 
         return read
 
-    async def _now(self) -> int:
-        return round((await self.chain.block()).timestamp * 1000)
+    async def _now(self, block_hash: str | None) -> int:
+        head = await self._numbered(None)
+        if block_hash and block_hash not in self.seen:
+            self.seen |= {block.hash: block for block in await self._recent()}
+        found = self.seen.get(block_hash or head.hash)
+        if found is None or head.number - found.number > self.states_kept:
+            raise ChainError(f"State discarded for {block_hash}")
+        return round(found.timestamp * 1000)
+
+    async def _numbered(self, number: int | None) -> Block:
+        if number is None:
+            found = await self._ask(self.chain.block())
+        else:
+            async for found in self.chain.blocks(number - 1):  # noqa: B007 - the first one
+                break
+        self.seen[found.hash] = found
+        return found
 
     async def _trusts(self, netuid: int) -> list[int]:
         return [neuron.validator_trust for neuron in (await self.chain.metagraph(netuid)).neurons]
