@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Final
 
-from ranvier.chain import ChainClient, Metagraph
+from ranvier.chain import ChainClient, Metagraph, WeightCommit
 from ranvier.neurons.errors import Doppelganger
 from ranvier.neurons.state.database import Database
 from ranvier.neurons.state.journal import Journal, Slot
@@ -72,6 +73,17 @@ class DoppelgangerWatch:
         if update is not None:
             since = f"and this validator, started at block {self._started}, did not"
             raise Doppelganger(self._slot.hotkey, self._slot.netuid, update, since)
+
+    def check_promises(self, commits: Sequence[WeightCommit]) -> None:
+        """Raises `Doppelganger` where the chain holds a hash that the journal does not know.
+
+        It tells two processes apart that speak in the same block, for whom LastUpdate is the same.
+        """
+        known, accepted = self._journal.hashes(self._slot), int(self._database.fact(_BASELINE) or 0)
+        for commit in commits:
+            if commit.hash and commit.hash not in known and commit.block > accepted:
+                since = "with a promise that this validator did not make"
+                raise Doppelganger(self._slot.hotkey, self._slot.netuid, commit.block, since)
 
     def _foreign(self, metagraph: Metagraph) -> int | None:
         """The block of an update that is not ours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ranvier.chain import CallRefused, ChainClient, Keypair, Metagraph, RevealWeights, WeightCommit
@@ -13,6 +14,10 @@ LOST: Final = frozenset({"ExpiredWeightCommit", "InvalidRevealCommitHashNotMatch
 _log = logging.getLogger(__name__)
 
 
+def _trusting(commits: Sequence[WeightCommit]) -> None:
+    """Nobody else uses the hotkey."""
+
+
 class Revealer:
     """Keeps the promises of one hotkey on one subnet that a journal holds.
 
@@ -20,7 +25,12 @@ class Revealer:
     and the chain itself masks weights on uids that were registered after the promise.
     """
 
-    def __init__(self, chain: ChainClient, key: Keypair, netuid: int, journal: Journal, network: str) -> None:
+    def __init__(
+        self, chain: ChainClient, key: Keypair, netuid: int, journal: Journal, network: str,
+        guard: Callable[[Sequence[WeightCommit]], None] = _trusting,
+    ) -> None:  # fmt: skip
+        """``guard`` sees what the chain holds of our hotkey's promises; what it raises ends `keep`."""
+        self._guard = guard
         self._chain, self._key, self._netuid, self._journal = chain, key, netuid, journal
         self._slot = Slot(network, netuid, 0, key.ss58_address)
 
@@ -33,6 +43,7 @@ class Revealer:
         if not promises:
             return 0
         commits = await self._chain.commits(self._netuid, self._key.ss58_address)
+        self._guard(commits)
         by_hash = {commit.hash: commit for commit in commits}
         # The oldest first: a revelation drops the promises before it.
         for intent in promises:

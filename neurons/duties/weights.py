@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from ranvier.chain import ChainClient, ChainError, Keypair, Metagraph
+from ranvier.chain import ChainClient, ChainError, Keypair, Metagraph, WeightCommit
 from ranvier.neurons.config.models import ValidatorSettings
 from ranvier.neurons.config.networks import Network
 from ranvier.neurons.duties.doppelganger import DoppelgangerWatch, blocks_to_observe
@@ -52,7 +52,9 @@ class WeightsDuty:
             version_key=settings.version_key,
             guard=self._alone,
         )
-        self._revealer = Revealer(chain, key, settings.netuid, journal, network.name)
+        self._revealer = Revealer(
+            *(chain, key, settings.netuid, journal, network.name), guard=self._no_other_promises
+        )
         self._watch: DoppelgangerWatch | None = None
         self.problem = ""
         self.outcome: WeightsOutcome | None = None
@@ -97,6 +99,10 @@ class WeightsDuty:
     def _alone(self, metagraph: Metagraph) -> None:
         assert self._watch is not None
         self._watch.check(metagraph)
+
+    def _no_other_promises(self, commits: Sequence[WeightCommit]) -> None:
+        assert self._watch is not None
+        self._watch.check_promises(commits)
 
     async def _revealing(self) -> None:
         """Beside the setting: a vector may be tried until its epoch ends, and so does the window of a promise."""

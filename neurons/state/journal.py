@@ -104,6 +104,11 @@ class Journal:
         """Promises of any epoch that were sent, or may have been, and are neither kept nor lost; oldest first."""
         return self._read("form != 'open' AND status IN ('intended', 'promised')", slot)
 
+    def hashes(self, slot: Slot) -> frozenset[str]:
+        """Of all promises of any epoch, whatever became of them."""
+        found = self._read("promise IS NOT NULL", slot)
+        return frozenset(intent.promise.hash for intent in found if intent.promise is not None)
+
     def intend(
         self, slot: Slot, vector: WeightVector, block: int, form: Form, promise: Promise | None
     ) -> Intent:

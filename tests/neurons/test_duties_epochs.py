@@ -174,3 +174,20 @@ async def test_a_promise_shown_by_a_sending_that_nobody_heard_of_is_kept_not_los
     assert intent.status is IntentStatus.LANDED
     events = [event.name for event in await desk.chain.events(0)]
     assert events.count("WeightsRevealed") == 1
+
+
+async def test_a_promise_of_a_twin_in_the_very_block_of_ours_is_noticed(hidden_desk: Desk) -> None:
+    desk = hidden_desk
+    await desk.to_last_block_of_epoch()
+    await desk.chain.advance(3)
+    await desk.watch.start(desk.chain, await desk.chain.metagraph(1))
+    task = await desk.sending({FIRST: 1.0})
+    await desk.chain.advance()
+    assert (await task).landing is Landing.PROMISED
+    revealer = Revealer(desk.chain, KEY, 1, desk.journal, "local", desk.watch.check_promises)
+    assert await revealer.keep(await desk.chain.metagraph(1)) == 1
+    commits = await desk.chain.commits(1, str(KEY.ss58_address))
+    desk.database.execute("UPDATE vectors SET promise = replace(promise, '0x', '0y')")
+    desk.watch.check(await desk.chain.metagraph(1))
+    with pytest.raises(Doppelganger, match="with a promise that this validator did not make"):
+        desk.watch.check_promises(commits)

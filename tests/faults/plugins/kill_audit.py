@@ -80,7 +80,7 @@ async def spoken_faults(world: KillWorld) -> list[str]:
     graph = await world.node.read(lambda state: views.metagraph(state, OPEN))
     uids = {neuron.hotkey: neuron.uid for neuron in graph.neurons}
     rows, hashes = _journalled(world, uids)
-    found = [*_two_words(opened), *_two_words(promised)]
+    found = [*two_words(opened), *two_words(promised)]
     found += [f"a row of block {one.block} is in no journal" for one in opened if one.said not in rows]
     found += [
         f"a promise of block {one.block} is in no journal" for one in promised if one.said not in hashes
@@ -102,7 +102,8 @@ def _journalled(world: KillWorld, uids: dict[str, int]) -> tuple[set[str], dict[
     return rows, hashes
 
 
-def _two_words(spoken: list[Spoken]) -> list[str]:
+def two_words(spoken: list[Spoken]) -> list[str]:
+    """Epochs of one subnet in which the chain heard different vectors, or promises of different ones."""
     by_epoch: dict[int, set[str]] = defaultdict(set)
     for one in spoken:
         by_epoch[one.epoch].add(one.said)

@@ -42,7 +42,7 @@ network = "{endpoint}"
 subnet = "mortal:MortalSums"
 wallet = "owner"
 hotkey = "v0"
-wallets = "{folder}/wallets"
+wallets = "{wallets}"
 state = "{folder}/nodes"
 round_blocks = 2
 refresh_blocks = 1
@@ -141,10 +141,17 @@ class KillWorld:
 
 
 class Victim:
-    """A validator process that validates both subnets with v0."""
+    """A validator process that validates both subnets with v0.
 
-    def __init__(self, world: KillWorld) -> None:
-        self._world = world
+    ``name`` gives it a folder of its own for state and logs, ``home`` is its RANVIER_HOME: one for each machine.
+    """
+
+    def __init__(self, world: KillWorld, name: str = "", home: str = "home", *flags: str) -> None:
+        self.folder, self._home, self._flags = world.folder / name, world.folder / home, flags
+        self.folder.mkdir(exist_ok=True)
+        wallets = world.folder / "wallets"
+        table = NODES.format(endpoint=world.endpoint, folder=self.folder, wallets=wallets)
+        (self.folder / "nodes.toml").write_text(table)
         self._starts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -161,19 +168,19 @@ class Victim:
 
     @property
     def _file(self) -> Path:
-        return self._world.folder / f"validator-{self._starts}.log"
+        return self.folder / f"validator-{self._starts}.log"
 
     def start(self, death: str = "") -> None:
         """A fresh process on the old state."""
         self._starts += 1
-        folder = self._world.folder
+        command = ("-m", "ranvier.neurons.cli", "validator", "--config", str(self.folder / "nodes.toml"))
         inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         paths = os.pathsep.join(filter(None, (str(PLUGINS), str(Path(__file__).parent), *inherited)))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RANVIER_")}
-        own = {"PYTHONPATH": paths, "RANVIER_HOME": str(folder / "home"), "DEATH": death}
+        own = {"PYTHONPATH": paths, "RANVIER_HOME": str(self._home), "DEATH": death}
         with self._file.open("wb") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ranvier.neurons.cli", "validator", "--config", str(folder / "nodes.toml")],
+                [sys.executable, *command, *self._flags],
                 stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, env={**kept, **own},
             )  # fmt: skip
 
@@ -211,7 +218,6 @@ async def kill_world(folder: Path) -> AsyncIterator[KillWorld]:
     async with AsyncExitStack() as stack:
         chain = await stack.enter_async_context(running(folder / "chain", _genesis(world)))
         world.endpoint = chain.endpoint
-        (folder / "nodes.toml").write_text(NODES.format(endpoint=chain.endpoint, folder=folder))
         made = KillWorld(folder, chain.node, chain.endpoint, world.key("v0").ss58_address)
         clock = asyncio.create_task(made.run())
         stack.push_async_callback(_ended, clock)
