@@ -1,100 +1,130 @@
-"""``ranvier doctor``."""
+"""``ranvier doctor``, ``ranvier doctor miner`` and ``ranvier doctor validator``."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from ranvier.neurons.cli import nodes
+from ranvier.neurons.exits import ExitCode
 
 if TYPE_CHECKING:
     from ranvier.neurons.doctor.finding import Finding
 
-COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
+app = typer.Typer(
+    add_completion=False,
+    help="Look at everything that a node needs, change nothing, and say what to do. "
+    "Alone: the machine. Ends with 1 if anything fails.",
+)
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")]
+COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
 
 
-def doctor(
-    role: Annotated[
-        str, typer.Argument(help="miner, validator, or machine for the environment alone.")
-    ] = "machine",
-    config: Annotated[Path | None, typer.Option(help="The node's TOML file.")] = None,
-    subnet: Annotated[str | None, typer.Option(help="Installed subnet, or package.module:Class.")] = None,
-    netuid: Annotated[int | None, typer.Option(help="The subnet's number on the chain.")] = None,
-    network: Annotated[str | None, typer.Option(help="Profile or address of the chain.")] = None,
-    wallet: Annotated[str | None, typer.Option(help="Wallet's name.")] = None,
-    hotkey: Annotated[str | None, typer.Option(help="Hotkey's name in the wallet.")] = None,
-    wallets: Annotated[str | None, typer.Option(help="Folder of all wallets.")] = None,
-    engine: Annotated[str | None, typer.Option(help="Engine: unix:/path or http://host:port.")] = None,
-    state: Annotated[str | None, typer.Option(help="Folder of the state.")] = None,
-    host: Annotated[str | None, typer.Option(help="Interface that the miner listens on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port that the miner listens on.")] = None,
-    advertise: Annotated[str | None, typer.Option(help="IP address published on the chain.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
-) -> None:
-    """Look at everything that a node needs, change nothing, and say what to do; ends with 1 if anything fails."""
-    names = ("subnet", "netuid", "network", "wallet", "hotkey", "wallets", "engine", "state")
-    given = dict(locals())
-    flags = {name: given[name] for name in names}
-    if role == "miner":
-        flags |= {"host": host, "port": port, "advertise": advertise}
-    elif role not in ("validator", "machine"):
-        raise typer.BadParameter(f"{role!r} is neither miner, validator nor machine", param_hint="ROLE")
-    found = asyncio.run(_examine(role, config, flags))
-    bad = [one for one in found if one.status == "fail" or (strict and one.status == "warn")]
-    if as_json:
-        said = {"role": role, "ok": not bad, "findings": [one.as_json() for one in found]}
-        typer.echo(json.dumps(said, indent=2))
-    else:
-        _show(found, len(bad))
-    raise typer.Exit(1 if bad else 0)
+@app.callback(invoke_without_command=True)
+def machine(context: typer.Context, as_json: Json = False, strict: Strict = False) -> None:
+    """Look at the machine alone, unless a role is named."""
+    if context.invoked_subcommand is None:
+        _report("machine", asyncio.run(_look("machine", None, {})), as_json=as_json, strict=strict)
+    elif as_json or strict:
+        raise typer.BadParameter("write --json and --strict after the role")
 
 
-async def _examine(role: str, config: Path | None, flags: dict[str, Any]) -> list[Finding]:
+def _examining(role: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The same options as those of the role's own command: what starts a node examines it."""
+
+    def examine(**given: Any) -> None:
+        as_json, strict = given.pop("as_json"), given.pop("strict")
+        config = given["config"]
+        found = asyncio.run(_look(role, config, nodes.flags_of(given)))
+        _report(role, found, as_json=as_json, strict=strict)
+
+    options = inspect.signature(command, eval_str=True).parameters.values()
+    kept = [one for one in options if one.name != "show_config"]
+    own = [
+        inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
+        inspect.Parameter("strict", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Strict),
+    ]
+    vars(examine)["__signature__"] = inspect.Signature([*kept, *own])
+    examine.__annotations__ = {one.name: one.annotation for one in (*kept, *own)}
+    return examine
+
+
+app.command("miner", help="Examine a miner; takes the options of `ranvier miner`.")(
+    _examining("miner", nodes.miner)
+)
+app.command("validator", help="Examine a validator; takes the options of `ranvier validator`.")(
+    _examining("validator", nodes.validator)
+)
+
+
+async def _look(role: str, config: Path | None, flags: dict[str, Any]) -> list[Finding]:
     from ranvier.neurons.config import MinerSettings, ValidatorSettings, load_nodes
-    from ranvier.neurons.doctor.examine import examine_node
+    from ranvier.neurons.doctor.examine import checks_of, examine_machine, examine_nodes
     from ranvier.neurons.doctor.finding import fail, ok, skipped
-    from ranvier.neurons.doctor.machine import examine_machine
     from ranvier.neurons.errors import ConfigError
 
-    found = list(examine_machine())
+    found = await examine_machine()
     if role == "machine":
         return found
     try:
-        nodes: Any = load_nodes(MinerSettings if role == "miner" else ValidatorSettings, config, flags)
+        settings: Any = load_nodes(MinerSettings if role == "miner" else ValidatorSettings, config, flags)
     except ConfigError as error:
-        found.append(
-            fail("configuration", str(error), "correct it; `--show-config` of the role shows all keys")
-        )
-        return [*found, skipped("node", "because of configuration")]
-    found.append(
-        ok("configuration", f"{len(nodes)} node(s) from {config or 'flags, environment and defaults'}")
-    )
-    for settings in nodes:
-        found += await examine_node(settings)
-    return found
+        step = f"correct it; `ranvier {role} --show-config` prints every key of a file that is sound"
+        found.append(fail("configuration", str(error), step))
+        return [*found, *(skipped(check.name, "because of configuration") for check in checks_of(role))]
+    count = "one node" if len(settings) == 1 else f"{len(settings)} nodes"
+    found.append(ok("configuration", f"{count} from {config or 'flags, environment and defaults'}"))
+    return found + await examine_nodes(settings)
 
 
-def _show(found: list[Finding], bad: int) -> None:
+def _report(role: str, found: list[Finding], *, as_json: bool, strict: bool) -> None:
+    from ranvier.neurons.doctor.versions import DISTRIBUTION, installed
+
+    bad = [one for one in found if one.status == "fail" or (strict and one.status == "warn")]
+    if as_json:
+        said = {
+            "version": installed(DISTRIBUTION),
+            "role": role,
+            "ok": not bad,
+            "findings": [one.as_json() for one in found],
+        }
+        typer.echo(json.dumps(said, indent=2))
+    else:
+        _show(found)
+    raise typer.Exit(ExitCode.UNEXPECTED if bad else ExitCode.OK)
+
+
+def _show(found: list[Finding]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     many = len({one.node for one in found if one.node}) > 1
-    table = Table(show_lines=False)
+    table = Table(show_lines=False, box=None, padding=(0, 2, 0, 0))
     for column in (*(("node",) if many else ()), "check", "status", "finding", "next step"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("check", "status"))
+        table.add_column(column, overflow="fold", no_wrap=column in ("node", "check", "status"))
     for one in found:
-        colour = COLOURS[one.status]
-        row = (one.check, f"[{colour}]{one.status}[/]", _plain(one.finding), _plain(one.next_step))
+        row = (
+            one.check,
+            f"[{COLOURS[one.status]}]{one.status}[/]",
+            escape(one.finding),
+            escape(one.next_step),
+        )
         table.add_row(*((one.node,) if many else ()), *row)
-    console = Console()
+    console = Console(highlight=False)
     console.print(table)
-    console.print("everything that was looked at is well" if not bad else f"{bad} of {len(found)} need you")
+    console.print(f"\n{_summary(found)}")
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _summary(found: list[Finding]) -> str:
+    count = {status: sum(one.status == status for one in found) for status in COLOURS}
+    counted = ", ".join(f"{number} {status}" for status, number in count.items() if number)
+    failed = list(dict.fromkeys(one.check for one in found if one.status == "fail"))
+    return f"{counted}. First: {failed[0]}." if failed else f"{counted}."

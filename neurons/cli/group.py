@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "chain": ("cli.servers:chain", "Run a local chain."),
     "localnet": ("localnet.cli:localnet", "A whole network on this machine, with real models."),
     "models": ("cli.models:app", "Prepare models and list them."),
-    "doctor": ("cli.doctor:doctor", "Look whether a node can run, and say what to do."),
+    "doctor": ("cli.doctor:app", "Look whether a node can run, and say what to do."),
     "wallet": ("cli.wallets:app", "Create and show wallets."),
     "subnets": ("cli.listings:subnets", "The subnets of a chain, or those installed here."),
     "metagraph": ("cli.listings:metagraph", "The neurons of a subnet."),

@@ -58,7 +58,7 @@ def miner(
     from ranvier.neurons.config import MinerSettings
     from ranvier.neurons.launch import run_miners
 
-    flags = _flags(locals())
+    flags = flags_of(locals())
     nodes = _load(MinerSettings, config, flags, show=show_config)
     if nodes:
         run_until_signal(lambda stop: run_miners(nodes, stop))
@@ -93,13 +93,13 @@ def validator(
     from ranvier.neurons.config import ValidatorSettings
     from ranvier.neurons.launch import run_validators
 
-    flags = _flags(locals())
+    flags = flags_of(locals())
     nodes = _load(ValidatorSettings, config, flags, show=show_config)
     if nodes:
         run_until_signal(lambda stop: run_validators(nodes, stop))
 
 
-def _flags(given: dict[str, Any]) -> dict[str, Any]:
+def flags_of(given: dict[str, Any]) -> dict[str, Any]:
     """What was said on the command line, under the names of the configuration."""
     from ranvier.neurons.config.load import split_settings
 

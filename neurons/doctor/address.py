@@ -1,91 +1,98 @@
-"""Where a miner says that it answers: published, and reached from outside this process."""
+"""Where a miner says that it answers: what the chain shows of it, and whether anybody answers there."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
-import json
-import sys
-from collections.abc import AsyncIterator
 from typing import Final
 
 from ranvier.neurons.config.models import MinerSettings
 from ranvier.neurons.doctor.case import Case
 from ranvier.neurons.doctor.finding import Finding, fail, ok, skipped, warn
+from ranvier.neurons.doctor.probe import Seen, Who, listening, probe
 
-SECONDS: Final = 5.0
-PROBE: Final = """
-import http.client, sys
-host, port = sys.argv[1], int(sys.argv[2])
-try:
-    line = http.client.HTTPConnection(host, port, timeout=4.0)
-    line.request("GET", "/doctor")
-    answer = line.getresponse()
-    print(answer.status, answer.read(300).decode("utf-8", "replace"))
-except http.client.HTTPException as error:
-    print("other", type(error).__name__)
-except OSError as error:
-    print("none", error)
-"""
-"""Run by a process of its own: what it sees, another process sees."""
+_NAME: Final = "reachable"
+_PUBLISHED: Final = "published address"
+_OTHER_PORT: Final = "stop what listens there, or choose another --port"
+_FORWARD: Final = "open the port in the firewall, and forward it to this machine"
+_ELSEWHERE: Final = "try it from another network"
 
 
 async def published(case: Case) -> Finding:
-    """What the chain shows of the miner's address."""
+    """What the chain shows of the miner's address is what is configured."""
     assert case.neuron is not None
     shown = case.neuron.axon
     if shown is None:
-        return warn("published address", "none yet", "the miner publishes it when it starts")
+        return ok(_PUBLISHED, "none yet; the miner publishes it when it starts")
     host, port = _target(case)
     said = f"{shown.ip}:{shown.port}"
-    if port and (shown.ip, shown.port) != (host, port):
+    if (shown.ip, shown.port if port else 0) != (host, port):
         return warn(
-            "published address", f"{said}, configured is {host}:{port}", "it is corrected at the next start"
+            _PUBLISHED, f"{said}, and configured is {host}:{port}", "a start of the miner corrects it"
         )
-    return ok("published address", said)
+    return ok(_PUBLISHED, said)
 
 
 async def reach(case: Case) -> Finding:
-    """The advertised address and port answer a child process; where no miner runs, the doctor listens meanwhile."""
+    """The advertised address answers a child process; where no miner runs, the doctor listens meanwhile."""
     host, port = _target(case)
+    problem = _unfit(host, case)
+    if problem:
+        step = "set `advertise` to the IP address that validators reach"
+        return fail(_NAME, problem, step)
+    if not port:
+        return skipped(_NAME, "port 0 is chosen at the start; name one to have it probed")
+    seen = await probe(host, port, case.hotkey)
+    if seen.who is Who.NOBODY:
+        return await _stand_in(case, host, port)
+    return _judge(case, seen, f"{host}:{port}")
+
+
+async def _stand_in(case: Case, host: str, port: int) -> Finding:
+    """Nobody answers there: because no miner runs, or because the way is closed?"""
+    settings = case.settings
+    assert isinstance(settings, MinerSettings)
+    inside = _inside(settings.host), settings.port or port
+    async with listening(settings.host, inside[1]) as problem:
+        if not problem:
+            seen = await probe(host, port, case.hotkey)
+            if seen.who is not Who.NOBODY:
+                return _judge(case, seen, f"{host}:{port}")
+            return _closed(host, port, seen.detail)
+    seen = await probe(*inside, case.hotkey)
+    if seen.who is Who.OURS:
+        return _closed(host, port, "the miner runs, and this machine does not reach it there")
+    held = "" if seen.who is Who.NOBODY else f", by {seen.who.value}"
+    return fail(_NAME, f"cannot listen on {settings.host}:{inside[1]}: {problem}{held}", _OTHER_PORT)
+
+
+def _judge(case: Case, seen: Seen, where: str) -> Finding:
+    if seen.who is Who.OTHER_HOTKEY and case.hotkey is None:
+        return ok(_NAME, f"{where}: an axon answers, whose is not known without the hotkey")
+    if seen.who in (Who.OTHER, Who.OTHER_HOTKEY):
+        return fail(_NAME, f"{where} is answered by {seen.who.value} ({seen.detail!r})", _OTHER_PORT)
+    who = "the miner answers" if seen.who is Who.OURS else "free, and a listener there is reached"
+    far = "" if case.is_private else f"; seen from this machine only: {_ELSEWHERE}"
+    return ok(_NAME, f"{where}: {who}{far}")
+
+
+def _closed(host: str, port: int, detail: str) -> Finding:
+    said = f"{host}:{port} does not answer: {detail}"
+    if ipaddress.ip_address(host).is_global:
+        step = f"many routers do not send one's own calls back: {_ELSEWHERE}; else {_FORWARD}"
+        return warn(_NAME, said, step)
+    return fail(_NAME, said, f"{_FORWARD}, or correct `advertise`")
+
+
+def _unfit(host: str, case: Case) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return fail(
-            "reachable", f"advertise is {host!r}", "set advertise to the IP address that others reach"
-        )
+        return f"advertise is {host!r}, which is no IP address"
     if address.is_unspecified:
-        return fail(
-            "reachable", f"{host} cannot be called", "set advertise to the IP address that others reach"
-        )
-    if not port:
-        return skipped("reachable", "port 0 is chosen at the start; name one to have it probed")
-    said = await _probe(host, port)
-    if said.startswith("none"):
-        settings = case.settings
-        assert isinstance(settings, MinerSettings)
-        async with _listening(settings.host, settings.port or port) as problem:
-            if problem:
-                return fail(
-                    "reachable", f"cannot listen on {settings.host}:{port}: {problem}", "choose another port"
-                )
-            said = await _probe(host, port)
-    return _judge(said, f"{host}:{port}", inside=not address.is_global)
-
-
-def _judge(said: str, where: str, *, inside: bool) -> Finding:
-    status, _, rest = said.partition(" ")
-    if status == "none":
-        step = "open the port in firewall and router, and forward it to this machine"
-        return fail("reachable", f"{where} does not answer: {rest}", step)
-    if status == "200" and rest == "doctor":
-        note = "" if inside else "; a probe from this machine: try it from another as well"
-        return ok("reachable", f"{where} would be reached{note}")
-    with contextlib.suppress(ValueError):
-        if "code" in json.loads(rest):
-            return ok("reachable", f"{where}: an axon answers")
-    return fail("reachable", f"{where} is answered by another program ({said[:60]!r})", "choose another port")
+        return f"{host} stands for all interfaces: nobody can call it"
+    if case.network is not None and not case.is_private and not address.is_global:
+        return f"{host} cannot be reached from the internet, and {case.network.name} is a public network"
+    return ""
 
 
 def _target(case: Case) -> tuple[str, int]:
@@ -94,34 +101,6 @@ def _target(case: Case) -> tuple[str, int]:
     return settings.advertise or settings.host, settings.advertise_port or settings.port
 
 
-async def _probe(host: str, port: int) -> str:
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-c", PROBE, host, str(port)), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, _ = await child.communicate()
-    except TimeoutError:
-        child.kill()
-        await child.wait()
-        return "none timed out"
-    return out.decode().strip()
-
-
-@contextlib.asynccontextmanager
-async def _listening(host: str, port: int) -> AsyncIterator[str]:
-    """Answer ``doctor`` on an address for a while; yields why that is impossible, or nothing."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\ndoctor")
-        await writer.drain()
-        writer.close()
-
-    try:
-        server = await asyncio.start_server(answer, host, port)
-    except OSError as error:
-        yield error.strerror or str(error)
-        return
-    async with server:
-        yield ""
+def _inside(host: str) -> str:
+    """Where this machine reaches what listens on an interface."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is looked for, not bound

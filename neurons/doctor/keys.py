@@ -11,22 +11,28 @@ from ranvier.chain import Wallet, WalletError
 from ranvier.neurons.doctor.case import Case
 from ranvier.neurons.doctor.finding import Finding, fail, ok, warn
 
+_ELSEWHERE = "a running node does not need it: keep it on another machine"
+
 
 def hotkey(case: Case) -> Finding:
-    """The hotkey's file, its mode and its key."""
+    """The hotkey's file, its mode and its key; nobody else may put another one in its place."""
     settings = case.settings
     try:
-        wallet = Wallet(settings.wallet, settings.hotkey, Path(settings.wallets))
+        wallet = case.wallet = Wallet(settings.wallet, settings.hotkey, Path(settings.wallets))
         address = str(wallet.load_hotkey().ss58_address)
     except WalletError as error:
-        return fail(
-            "hotkey", str(error), "name another wallet or hotkey, or make one: `ranvier wallet create`"
-        )
-    case.wallet, case.hotkey = wallet, address
-    loose = _loose(wallet.hotkey_file)
-    if loose:
-        return fail("hotkey", f"{wallet.hotkey_file} {loose}", f"`chmod 600 {wallet.hotkey_file}`")
-    return ok("hotkey", f"{address}, mode 0600")
+        step = "correct --wallet, --hotkey or --wallets, or make one with `ranvier wallet create`"
+        return fail("hotkey", str(error), step)
+    case.hotkey = address
+    path = wallet.hotkey_file
+    mode = _mode(path)
+    if mode & 0o077:
+        return fail("hotkey", f"{path} has mode {mode:04o}: others may use it", f"`chmod 600 {path}`")
+    for folder in (path.parent, wallet.folder):
+        if _mode(folder) & 0o022:
+            step = f"`chmod go-w {folder}`"
+            return fail("hotkey", f"others may replace files in {folder} (mode {_mode(folder):04o})", step)
+    return ok("hotkey", f"{address}, file mode {mode:04o}")
 
 
 def coldkey(case: Case) -> Finding:
@@ -35,23 +41,15 @@ def coldkey(case: Case) -> Finding:
     path = case.wallet.coldkey_file
     if not path.exists():
         return ok("coldkey", "not on this machine, as it should be")
-    loose = _loose(path)
-    if loose:
-        return fail("coldkey", f"{path} {loose}", f"`chmod 600 {path}`, better move it off this machine")
-    if case.network is not None and case.network.on_this_machine:
-        return ok("coldkey", "here; the network is local")
-    try:
-        encrypted = keyfile_data_is_encrypted(path.read_bytes())
-    except OSError as error:
-        return warn(
-            "coldkey", f"{path} cannot be read: {error.strerror}", "a node does not need it: move it away"
-        )
-    kind = "encrypted" if encrypted else "NOT encrypted"
-    report = warn if encrypted else fail
-    return report("coldkey", f"{path} is here, {kind}", "a node does not need it: move it off this machine")
+    mode = _mode(path)
+    if mode & 0o077:
+        return fail("coldkey", f"{path} has mode {mode:04o}: others may use it", f"`chmod 600 {path}`")
+    if case.is_private:
+        return ok("coldkey", "on this machine; the network is local")
+    if keyfile_data_is_encrypted(path.read_bytes()):
+        return warn("coldkey", f"{path} is on this machine, encrypted", _ELSEWHERE)
+    return fail("coldkey", f"{path} is on this machine, and not encrypted", _ELSEWHERE)
 
 
-def _loose(path: Path) -> str:
-    """Who else may read a file; empty if nobody."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    return f"has mode {mode:04o}: others may read it" if mode & 0o077 else ""
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

@@ -1,50 +1,18 @@
-"""The machine and the environment: Python, packages, what shadows them, limits."""
+"""The machine and the environment: Python, packages, limits."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import resource
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from ranvier.neurons.doctor.finding import Finding, fail, ok, warn
+from ranvier.neurons.doctor.versions import DISTRIBUTION, installed, requirements
 
 OLDEST: Final = (3, 11)
 FEW_FILES: Final = 1024
-EXTRAS: Final = {
-    "models": ("torch", "transformers", "diffusers", "safetensors", "gguf", "pillow"),
-    "subtensor": ("bittensor",),
-}
-"""Distributions by extra."""
-BASE: Final = {
-    "aiohttp": "aiohttp",
-    "pydantic": "pydantic",
-    "numpy": "numpy",
-    "bittensor-core": "bittensor_core",
-    "cryptography": "cryptography",
-    "typer": "typer",
-    "rich": "rich",
-    "prometheus-client": "prometheus_client",
-}
-"""Distributions of the base install and the names they are imported by."""
-HEAVY: Final = {
-    "torch": "torch",
-    "transformers": "transformers",
-    "diffusers": "diffusers",
-    "bittensor": "bittensor",
-}
-
-
-def examine_machine() -> Iterator[Finding]:
-    """One finding for each."""
-    yield python()
-    yield packages()
-    yield extras()
-    yield shadows()
-    yield files()
+EXTRAS: Final = ("models", "subtensor")
+"""Those that add abilities; ``dev`` is for work on Ranvier itself."""
 
 
 def python() -> Finding:
@@ -52,80 +20,41 @@ def python() -> Finding:
     found = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info[:2] < OLDEST:
         return fail("python", f"Python {found}", "use Python 3.11 or newer")
-    return ok("python", f"Python {found}")
+    return ok("python", f"Python {found} at {sys.prefix}")
 
 
 def packages() -> Finding:
-    """The base install is whole."""
-    missing = [name for name in BASE if _version(name) is None]
-    if missing:
-        return fail("packages", f"missing: {', '.join(missing)}", "install again: `pip install ranvier`")
-    return ok("packages", f"ranvier {_version('ranvier') or 'from a checkout'} and its {len(BASE)} packages")
+    """The base install is whole, in versions that fit."""
+    version, needed = installed(DISTRIBUTION), [one for one in requirements() if not one.extra]
+    if version is None:
+        step = "install it, in a checkout with `pip install -e .`: plugins are found through its metadata"
+        return warn("packages", "Ranvier is not installed in this environment", step)
+    problems = [problem for one in needed if (problem := one.problem())]
+    if problems:
+        return fail("packages", "; ".join(problems), "`pip install --upgrade ranvier`")
+    return ok("packages", f"ranvier {version}, and its {len(needed)} packages fit")
 
 
 def extras() -> Finding:
-    """Which extras are there; what a node needs of them is checked with the node."""
+    """Which extras are there, whole; what a node needs of them is checked with the node."""
     said = []
-    for extra, names in EXTRAS.items():
-        missing = [name for name in names if _version(name) is None]
-        if not missing:
-            said.append(f"{extra}: yes")
-        elif len(missing) == len(names):
-            said.append(f"{extra}: no")
-        else:
-            return warn(
-                "extras",
-                f"{extra} is incomplete: {', '.join(missing)} missing",
-                f"`pip install 'ranvier[{extra}]'`",
-            )
-    return ok("extras", "; ".join(said))
-
-
-def shadows() -> Finding:
-    """Whether a file or folder somewhere on the path is imported instead of an installed package."""
-    for distribution, module in {**BASE, **HEAVY}.items():
-        home = _home(distribution)
-        spec = importlib.util.find_spec(module) if home else None
-        if home is None or spec is None:
-            continue
-        origin = Path(spec.origin or next(iter(spec.submodule_search_locations or ("",)))).resolve()
-        if not origin.is_relative_to(home):
-            step = f"rename or move {origin}, or start in another folder and without PYTHONPATH"
-            return fail("shadowed imports", f"`import {module}` takes {origin}", step)
-    ours = Path(__file__).resolve().parents[2]
-    loaded = importlib.util.find_spec("ranvier")
-    if loaded is not None and loaded.origin is not None:
-        first = Path(loaded.origin).resolve().parent
-        parts = (first, first / "neurons")
-        if not any(
-            Path(__file__).resolve().is_relative_to(part.resolve()) for part in parts if part.exists()
-        ):
-            return fail(
-                "shadowed imports", f"`import ranvier` takes {first}, this is {ours}", "remove one of the two"
-            )
-    return ok("shadowed imports", "every package is the installed one")
+    for extra in EXTRAS:
+        needed = [one for one in requirements() if one.extra == extra]
+        problems = [problem for one in needed if (problem := one.problem())]
+        present = [one for one in needed if installed(one.name) is not None]
+        # A package that others use, too, does not show that the extra was wanted.
+        if problems and needed[0] in present:
+            return warn("extras", f"{extra}: {'; '.join(problems)}", f"`pip install 'ranvier[{extra}]'`")
+        said.append(f"{extra}: {'not installed' if problems or not needed else 'whole'}")
+    return ok("extras", ", ".join(said))
 
 
 def files() -> Finding:
     """How many files and sockets the process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < FEW_FILES:
+    if soft == resource.RLIM_INFINITY:
+        return ok("open files", "no limit")
+    if soft < FEW_FILES:
         step = "raise it: `ulimit -n 65536`, or LimitNOFILE= in the unit"
-        return warn("open files", f"at most {soft}", step)
-    return ok("open files", "unlimited" if soft == resource.RLIM_INFINITY else f"at most {soft}")
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _home(distribution: str) -> Path | None:
-    """Where a distribution is installed; None for one that is not, or that is developed in place."""
-    try:
-        found = importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    return None if found.read_text("direct_url.json") else Path(str(found.locate_file(""))).resolve()
+        return warn("open files", f"at most {soft}, and every peer takes one", step)
+    return ok("open files", f"at most {soft}")
