@@ -58,7 +58,7 @@ LASTING: Final = frozenset(
 SUBMIT_SECONDS: Final = 30.0
 SALT_LENGTH: Final = 8
 LONGEST_PAUSE: Final = 12.0
-"""Seconds between two attempts at a chain that does not answer, or one block if that is less."""
+"""Seconds between two attempts at a chain that does not answer, or half a block if that is less."""
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +69,7 @@ class Landing(StrEnum):
     ALREADY = "landed before"
     PROMISED = "promised"
     """The chain holds its commitment; the row follows when its window opens."""
-    LATE = "the last one landed late"
+    LATE = "landed late"
     """The vector of an earlier epoch landed in this one, and a second one must not follow it."""
     REFUSED = "refused"
     EPOCH_ENDED = "epoch ended"
@@ -147,7 +147,7 @@ class WeightSetter:
         it cannot succeed, or when the epoch ended. Raises `BadWeights`, `NotRegistered`, and `ChainError` only
         where not even the first reading of the metagraph succeeds.
         """
-        longest = min(LONGEST_PAUSE, await self._chain.block_time())
+        longest = min(LONGEST_PAUSE, await self._chain.block_time() / 2)
         metagraph = await self._chain.metagraph(self._netuid)
         slot = Slot(self._network, self._netuid, metagraph.last_step, self._key.ss58_address)
         intent = self._journal.current(slot)
@@ -177,8 +177,9 @@ class WeightSetter:
         if found is None or found.slot.epoch >= slot.epoch:
             return None
         detail = f"the vector of epoch {found.slot.epoch} landed in this one"
-        count = len(self._journal.attempts(found.slot))
-        return WeightsOutcome(Landing.LATE, slot.epoch, found.vector.values, count, detail)
+        return WeightsOutcome(
+            Landing.LATE, slot.epoch, found.vector.values, self._sendings(found.slot), detail
+        )
 
     async def _form(self) -> Form:
         """How the subnet takes weights now."""
@@ -194,10 +195,12 @@ class WeightSetter:
         )
 
     async def _until_epoch_ends(self, intent: Intent, longest: float) -> WeightsOutcome:
-        detail, pause = "", min(0.25, longest)
+        detail, pause, tried = "", min(0.25, longest), -1
         while True:
             try:
+                await self._later(tried, longest / 2)
                 metagraph = await self._chain.metagraph(self._netuid)
+                tried = metagraph.block
                 if metagraph.last_step != intent.slot.epoch:
                     return self._outcome(
                         intent, Landing.EPOCH_ENDED, detail or "it ended before they were sent"
@@ -205,14 +208,12 @@ class WeightSetter:
                 if await self._send(intent, metagraph):
                     landing = Landing.LANDED if intent.form is Form.OPEN else Landing.PROMISED
                     return self._outcome(intent, landing, "")
-                await self._next_block(metagraph.block)
             except CallRefused as error:
                 detail = f"{error.name}: {error.message}"
                 lasting = error.name in LASTING
                 self._refused(intent, detail, lasting=lasting)
                 if lasting:
                     return self._outcome(intent, Landing.REFUSED, detail)
-                await self._next_block(metagraph.block)
             except ChainError as error:
                 detail = str(error)
                 self._journal.note(intent, 0, UNKNOWN, detail)
@@ -265,9 +266,10 @@ class WeightSetter:
         proven = lasting and self._journal.may_be_refused(intent)
         self._journal.note(intent, 0, REFUSED, detail, IntentStatus.REFUSED if proven else None)
 
-    async def _next_block(self, after: int) -> None:
-        async for _ in self._chain.blocks(after):
-            return
+    async def _later(self, than: int, pause: float) -> None:
+        """Until a later block; asked for, since a subscription may have died without a sign."""
+        while than >= 0 and (await self._chain.block()).number <= than:  # noqa: ASYNC110  a poll it is
+            await asyncio.sleep(pause)
 
     def _own_neuron(self, metagraph: Metagraph) -> Neuron:
         own = metagraph.by_hotkey(self._key.ss58_address)
@@ -276,8 +278,12 @@ class WeightSetter:
         return own
 
     def _outcome(self, intent: Intent, landing: Landing, detail: str) -> WeightsOutcome:
-        count = len(self._journal.attempts(intent.slot))
+        count = self._sendings(intent.slot)
         return WeightsOutcome(landing, intent.slot.epoch, intent.vector.values, count, detail)
+
+    def _sendings(self, slot: Slot) -> int:
+        """How often it was tried; what was only found by looking does not count."""
+        return sum(one.outcome in (INCLUDED, REFUSED, UNKNOWN) for one in self._journal.attempts(slot))
 
 
 def _given(journal: Path | Journal) -> Journal:
