@@ -19,6 +19,13 @@ $(VENV)-lite/.base: pyproject.toml scripts/install
 	scripts/install $(VENV)-lite ""
 	@touch $@
 
+$(VENV)-legacy/.ready:
+	python3 -m venv $(VENV)-legacy
+	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check bittensor==10.5.0
+	@touch $@
+
+legacy: $(VENV)-legacy/.ready          ## the official 10.5.0 package in an environment of its own, for interop tests
+
 install: $(VENV)/.full          ## make the environment with models and tools
 
 models: install          ## fetch, convert and check the models
@@ -33,7 +40,7 @@ lite: $(VENV)-lite/.base          ## a network of the example subnet on the base
 test: $(VENV)/.subtensor models          ## the fast suite
 	$(RUN)/python -m pytest -m "not slow" $(ARGS)
 
-test-slow: $(VENV)/.subtensor models          ## what test leaves out
+test-slow: $(VENV)/.subtensor $(VENV)-legacy/.ready models          ## what test leaves out
 	$(RUN)/python -m pytest -m slow $(ARGS)
 
 test-all: test test-slow          ## both suites
@@ -47,4 +54,4 @@ check: $(VENV)/.subtensor          ## lint, types, import contract
 wheel: install          ## build sdist and wheel into dist/
 	$(RUN)/python -m build
 
-.PHONY: help install models localnet lite test test-slow test-all check wheel
+.PHONY: help install legacy models localnet lite test test-slow test-all check wheel

@@ -114,6 +114,7 @@ class MinerNode:
             door=self._door,
             limits=limits,
             replay=ReplayGuard(self._replay_file()),
+            legacy=self.settings.legacy,
         )
 
     def _replay_file(self) -> Path:

@@ -23,6 +23,14 @@ from ranvier.protocol.errors import ProtocolError, Refusal
 from ranvier.protocol.gate import Gate, RateLimit
 from ranvier.protocol.handlers import Handler, Served, served
 from ranvier.protocol.keys import Keypair
+from ranvier.protocol.legacy.server import (
+    is_legacy,
+    legacy_refusal,
+    legacy_response,
+    prove_legacy,
+    read_legacy_call,
+    read_legacy_claim,
+)
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.nonces import ReplayGuard
 from ranvier.protocol.request import Call, read_body, read_call, refusal_response, reply_response
@@ -62,8 +70,11 @@ class Axon:
         limits: Limits | None = None,
         replay: ReplayGuard | None = None,
         now: Callable[[], int] = time.time_ns,
+        legacy: bool = False,
     ) -> None:
+        """``legacy`` also answers callers of the 10.x wire: docs/legacy.md says what that leaves open."""
         self.key, self.door = key, door
+        self._legacy = legacy
         self.limits = limits or Limits()
         self.stats: Counter[str] = Counter()
         """How many requests ended in each way: ``answered`` or a refusal's code."""
@@ -147,6 +158,8 @@ class Axon:
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._legacy and is_legacy(request.headers):
+            return await self._handle_legacy(request)
         signed: Signed | None = None
         try:
             self._check_connection()
@@ -178,12 +191,7 @@ class Axon:
             raise Refusal(Code.BUSY, "too many connections", retry_after=2.0)
 
     async def _admitted(self, request: web.BaseRequest, body: bytes, signed: Signed) -> web.StreamResponse:
-        # The door keeps nothing, so it comes first: keys that anybody can make must not fill our memory.
-        caller = self.door.admit(signed.hotkey)
-        self._replay.accept(signed.hotkey, signed.nonce, self._now())
-        self._rate.take(signed.hotkey, time.monotonic())
-        if self._draining:
-            raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
+        caller = self._enter(signed.hotkey, signed.nonce)
         call = read_call(request, body, self._served, self.limits)
         try:
             async with asyncio.timeout(call.deadline) as clock, self._gate.turn(caller):
@@ -195,13 +203,58 @@ class Axon:
         except TimeoutError as error:
             raise Refusal(Code.DEADLINE, "the deadline passed") from error
 
+    def _enter(self, hotkey: str, nonce: int) -> Caller:
+        """The caller, let in. The door keeps nothing, so it comes first: keys are free and must not fill our memory."""
+        caller = self.door.admit(hotkey)
+        self._replay.accept(hotkey, nonce, self._now())
+        self._rate.take(hotkey, time.monotonic())
+        if self._draining:
+            raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
+        return caller
+
+    async def _handle_legacy(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The same order for the 10.x wire."""
+        try:
+            self._check_connection()
+            if request.method != "POST":
+                raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
+            claim = read_legacy_claim(request.headers, self.key.ss58_address, self._now())
+            body = await read_body(request, self.limits)
+            caller = self._enter(prove_legacy(claim, self.key.ss58_address), claim.nonce)
+            call, content = read_legacy_call(request.path, body, claim, self._served, self.limits)
+            async with asyncio.timeout(call.deadline), self._gate.turn(caller):
+                response = await self._respond(
+                    call.served,
+                    call.synapse,
+                    caller,
+                    lambda reply: legacy_response(call, content, reply),
+                )
+        except TimeoutError:
+            response = self._legacy_refusal(Refusal(Code.DEADLINE, "the deadline passed"))
+        except Refusal as refusal:
+            response = self._legacy_refusal(refusal)
+        if _size(response) > BUFFERED:
+            await self._send(request, response)
+        return response
+
+    def _legacy_refusal(self, refusal: Refusal) -> web.Response:
+        self.stats[refusal.code.value] += 1
+        return legacy_refusal(refusal)
+
     async def _answer(self, served: Served, synapse: Synapse, caller: Caller, signed: Signed) -> web.Response:
+        return await self._respond(
+            served, synapse, caller, lambda reply: reply_response(self.key, signed, reply)
+        )
+
+    async def _respond(
+        self, served: Served, synapse: Synapse, caller: Caller, shape: Callable[[BaseModel], web.Response]
+    ) -> web.Response:
+        """Run the handler and shape its reply; raises `Refusal` for whatever goes wrong in either."""
         try:
             if served.streams:
-                reply = await _last(served.handler(synapse, caller))
+                response = shape(await _last(served.handler(synapse, caller)))
             else:
-                reply = _reply(await served.handler(synapse, caller))
-            response = reply_response(self.key, signed, reply)
+                response = shape(_reply(await served.handler(synapse, caller)))
         except Refusal:
             raise
         except Exception as error:  # a handler may raise anything; the caller learns only that it failed

@@ -26,6 +26,7 @@ from ranvier.protocol.btauth import sign_request
 from ranvier.protocol.caller import Target
 from ranvier.protocol.errors import InvalidReply
 from ranvier.protocol.keys import Keypair
+from ranvier.protocol.legacy.client import legacy_outcome, legacy_request
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.nonces import NonceClock
 from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused, TimedOut, Unreachable
@@ -112,6 +113,10 @@ class Dendrite:
             *(self.ask(target, request, deadline=deadline) for target, request in requests)
         )
 
+    async def ask_legacy(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
+        """Ask an axon of the 10.x wire. An answer is never proven; nothing falls back to this by itself."""
+        return await self._guarded(target, deadline, self._ask_legacy(target, request, deadline))
+
     async def stream(
         self, target: Target, request: Synapse, *, deadline: float
     ) -> AsyncIterator[str | Outcome[Any]]:
@@ -158,6 +163,16 @@ class Dendrite:
             reply = _parse(request, body)
             return Answered(target, _clock() - started, reply, len(body))
 
+    async def _ask_legacy(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
+        started = _clock()
+        self._check_address(target)
+        headers, body = legacy_request(self.key, target, request, deadline, self._nonces.next())
+        message = _Message(_url(target.host, target.port, request.route()), body, headers, b"")
+        async with self._post(message) as response:
+            found = await self._read(response)
+            elapsed = _clock() - started
+            return legacy_outcome(target, elapsed, request, response.status, response.headers, found)
+
     async def _stream(
         self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
     ) -> Outcome[Any]:
@@ -178,15 +193,18 @@ class Dendrite:
 
     def _message(self, target: Target, request: Synapse, deadline: float, more: str) -> _Message:
         """The request signed; raises `aiohttp.ClientConnectionError` for an address that must not be called."""
-        refusal = self.addresses.refusal(target.host)
-        if refusal is not None:
-            raise aiohttp.ClientConnectionError(refusal)
+        self._check_address(target)
         body = request.__pydantic_serializer__.to_json(request)
         path = f"{request.route()}?deadline={max(1, int(deadline * 1000))}{more}"
         headers, digest = sign_request(self.key, "POST", path, body, target.hotkey, self._nonces.next())
         headers["Content-Type"] = "application/json"
         headers["Accept-Encoding"] = "identity"
         return _Message(_url(target.host, target.port, path), body, headers, digest)
+
+    def _check_address(self, target: Target) -> None:
+        refusal = self.addresses.refusal(target.host)
+        if refusal is not None:
+            raise aiohttp.ClientConnectionError(refusal)
 
     def _post(self, message: _Message) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:

@@ -12,12 +12,16 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[R]):
-    """A signed reply of the declared shape. ``elapsed`` is in seconds, ``size`` in bytes of body."""
+    """A signed reply of the declared shape. ``elapsed`` is in seconds, ``size`` in bytes of body.
+
+    ``proven`` is false for replies of the 10.x wire, that nobody signs: whoever answers at the address wrote it.
+    """
 
     target: Target
     elapsed: float
     reply: R
     size: int
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)

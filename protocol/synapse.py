@@ -26,6 +26,8 @@ class Synapse(BaseModel):
     )
 
     Reply: ClassVar[type[Any]] = Reply
+    required_hash_fields: ClassVar[tuple[str, ...]] = ()
+    """For the 10.x wire alone: fields whose hash it signs. Ours signs the whole body."""
 
     @classmethod
     def route(cls) -> str:

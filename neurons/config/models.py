@@ -93,6 +93,10 @@ class MinerSettings(NodeSettings):
     max_concurrent: int = Field(default=16, ge=1, description="requests answered at the same time")
     max_queue: int = Field(default=256, ge=1, description="admitted requests that may wait")
     drain: float = Field(default=5.0, ge=0, description="seconds for running requests after SIGTERM")
+    legacy: bool = Field(
+        default=False,
+        description="also answer callers of the 10.x wire; docs/legacy.md says what that leaves open",
+    )
     door: DoorSettings = Field(default=DoorSettings(), description="who may ask")
 
 

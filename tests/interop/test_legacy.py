@@ -1,0 +1,308 @@
+"""The 10.x wire: against the official 10.5.0 package where its environment is there, and against forgers always."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import aiohttp
+import pytest
+from pydantic import Field
+
+from ranvier.protocol import (
+    AddressPolicy,
+    Answered,
+    Axon,
+    Caller,
+    Dendrite,
+    Door,
+    Refused,
+    ReplayGuard,
+    Reply,
+    Standing,
+    Synapse,
+    Target,
+    keypair_from_uri,
+)
+from ranvier.protocol.legacy.client import legacy_request
+from ranvier.protocol.legacy.signing import BODY_HASH, body_hash
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = Path(os.environ.get("RANVIER_LEGACY_PYTHON") or ROOT / ".venv-legacy" / "bin" / "python")
+OFFICIAL = pytest.mark.skipif(
+    not PYTHON.exists(), reason="`make legacy` installs the official 10.5.0 package"
+)
+ALICE, BOB, MALLORY = (keypair_from_uri(f"//{name}") for name in ("Alice", "Bob", "Mallory"))
+
+
+class Plain(Synapse):
+    """As `Echo` without signed fields."""
+
+    text: str
+    tags: tuple[str, ...] = ()
+
+    class Reply(Reply):
+        answer: str
+
+
+class Echo(Plain):
+    required_hash_fields: ClassVar[tuple[str, ...]] = ("text",)
+
+
+PlainEcho = type("Echo", (Plain,), {"__module__": __name__})
+
+
+@contextlib.asynccontextmanager
+async def serving(synapse: Any = Echo, **options: Any) -> AsyncIterator[tuple[Axon, list[Any]]]:
+    heard: list[Any] = []
+
+    async def answer(request: Any, caller: Caller) -> Any:
+        heard.append((request.text, caller.hotkey))
+        return synapse.Reply(answer=f"{request.text} {len(request.tags)} {caller.hotkey}")
+
+    options.setdefault("door", Door.open())
+    async with Axon(BOB, legacy=True, **options).serve(synapse, answer) as axon:
+        yield axon, heard
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def target(port: int) -> Target:
+    return Target(BOB.ss58_address, "127.0.0.1", port)
+
+
+@OFFICIAL
+@pytest.mark.slow
+@pytest.mark.parametrize("hashed", ["plain", "hash"])
+async def test_the_official_dendrite_asks_our_axon(hashed: str, tmp_path: Path) -> None:
+    class Hashed(Plain):
+        required_hash_fields: ClassVar[tuple[str, ...]] = ("text", "tags")
+        tags: list[str] = Field(default_factory=list)
+
+    Hashed.__name__ = "Echo"
+    async with serving(Hashed if hashed == "hash" else PlainEcho) as (axon, heard):
+        script = Path(__file__).parent / "official" / "dendrite10.py"
+        arguments = (str(axon.port), BOB.ss58_address, hashed, str(tmp_path))
+        process = await asyncio.create_subprocess_exec(
+            str(PYTHON),
+            str(script),
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 0, err.decode()
+    found = json.loads(out.decode().strip().splitlines()[-1])
+    assert [one["status"] for one in found] == [200, 200], found
+    assert [one["answer"] for one in found] == [
+        f"{text} 2 {ALICE.ss58_address}" for text in ("hello", "grüße")
+    ]
+    assert heard == [("hello", ALICE.ss58_address), ("grüße", ALICE.ss58_address)]
+
+
+@OFFICIAL
+@pytest.mark.slow
+@pytest.mark.parametrize("hashed", ["plain", "hash"])
+async def test_our_dendrite_asks_the_official_axon(hashed: str, tmp_path: Path) -> None:
+    class Hashed(Plain):
+        required_hash_fields: ClassVar[tuple[str, ...]] = ("text", "tags")
+        tags: list[str] = Field(default_factory=list)
+
+    Hashed.__name__ = "Echo"
+    kind: Any = Hashed if hashed == "hash" else PlainEcho
+    script, port = Path(__file__).parent / "official" / "axon10.py", free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(str(PYTHON), str(script), str(port), hashed, str(tmp_path)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        line = b""
+        while not line.startswith(b"READY"):
+            line = await asyncio.wait_for(process.stdout.readline(), 60)
+            assert line
+        await listening(port)
+        async with Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite:
+            outcome = await dendrite.ask_legacy(target(port), kind(text="hello", tags=["a"]), deadline=20.0)
+            unknown = await dendrite.ask_legacy(target(port), Other(text="hello"), deadline=20.0)
+    finally:
+        process.terminate()
+        await process.wait()
+    assert isinstance(outcome, Answered), outcome
+    assert not outcome.proven
+    assert outcome.reply.answer == f"hello 1 {ALICE.ss58_address}"
+    assert isinstance(unknown, Refused)
+    assert unknown.code == "http-404"
+
+
+async def listening(port: int) -> None:
+    """The official axon says it is ready before it listens."""
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError
+
+
+class Other(Plain):
+    """Nobody serves it."""
+
+
+async def test_the_same_axon_answers_both_wires() -> None:
+    async with serving() as (axon, heard), Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite:
+        new = await dendrite.ask(target(axon.port), Echo(text="new"), deadline=5.0)
+        old = await dendrite.ask_legacy(target(axon.port), Echo(text="old"), deadline=5.0)
+    assert isinstance(new, Answered)
+    assert isinstance(old, Answered)
+    assert (new.proven, old.proven) == (True, False)
+    assert [text for text, _ in heard] == ["new", "old"]
+
+
+async def test_an_axon_that_was_not_told_to_answers_no_old_wire() -> None:
+    async def answer(request: Echo, caller: Caller) -> Any:
+        raise AssertionError
+
+    async with (
+        Axon(BOB, door=Door.open()).serve(Echo, answer) as axon,
+        Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite,
+    ):
+        outcome = await dendrite.ask_legacy(target(axon.port), Echo(text="old"), deadline=5.0)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "http-400"
+
+
+def sent(**changes: str) -> tuple[dict[str, str], bytes]:
+    headers, body = legacy_request(ALICE, target(1), Echo(text="hello", tags=("a",)), 5.0, time.time_ns())
+    return {**headers, **{name.replace("__", "_"): value for name, value in changes.items()}}, body
+
+
+async def post(axon: Axon, headers: dict[str, str], body: bytes, method: str = "POST") -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"http://127.0.0.1:{axon.port}/Echo", headers=headers, data=body) as response,
+    ):
+        return response.status, str(json.loads(await response.read()).get("message", ""))
+
+
+FORGED: dict[str, Any] = {
+    "empty signature": ({"bt_header_dendrite_signature": ""}, 400),
+    "wrong signature": ({"bt_header_dendrite_signature": "0x" + "ab" * 64}, 401),
+    "another sender": ({"bt_header_dendrite_hotkey": MALLORY.ss58_address}, 401),
+    "another receiver": ({"bt_header_axon_hotkey": MALLORY.ss58_address}, 401),
+    "another session": ({"bt_header_dendrite_uuid": "other"}, 401),
+    "old nonce, long time-out": (
+        {"bt_header_dendrite_nonce": str(time.time_ns() - 600 * 10**9), "timeout": "1000000"},
+        401,
+    ),
+    "next year's nonce": ({"bt_header_dendrite_nonce": str(time.time_ns() + 365 * 86400 * 10**9)}, 401),
+    "no number": ({"bt_header_dendrite_nonce": "soon"}, 400),
+    "version of 2021": ({"bt_header_dendrite_version": "7001000"}, 400),
+    "another hash": ({BODY_HASH: "a" * 64}, 401),
+    "no hash": ({BODY_HASH: ""}, 400),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+async def test_forged_headers_run_nothing_and_are_not_echoed(case: str) -> None:
+    changes, status = FORGED[case]
+    headers, body = sent()
+    async with serving() as (axon, heard):
+        got, said = await post(axon, {**headers, **changes}, body)
+        assert (got, heard) == (status, [])
+        assert len(said) < 120
+        assert axon.stats["answered"] == 0
+
+
+async def test_a_changed_body_is_refused_where_fields_are_signed() -> None:
+    headers, body = sent()
+    async with serving() as (axon, heard):
+        got, said = await post(axon, headers, body.replace(b'"text": "hello"', b'"text": "other"'))
+        assert (got, heard) == (401, [])
+        assert "not the one that was signed" in said
+
+
+async def test_the_caller_is_who_signed_and_not_who_the_body_names() -> None:
+    headers, body = sent()
+    content = json.loads(body)
+    content["dendrite"]["hotkey"] = MALLORY.ss58_address
+    async with serving() as (axon, heard):
+        got, _ = await post(axon, headers, json.dumps(content).encode())
+    assert (got, heard) == (200, [("hello", ALICE.ss58_address)])
+
+
+async def test_a_replay_is_refused_also_after_a_restart(tmp_path: Path) -> None:
+    headers, body = sent()
+    for attempt in range(3):
+        guard = ReplayGuard(tmp_path / "nonces")
+        async with serving(replay=guard) as (axon, heard):
+            got, said = await post(axon, headers, body)
+            assert (got, len(heard)) == ((200, 1) if attempt == 0 else (401, 0)), said
+
+
+async def test_the_door_stands_before_the_old_wire_too() -> None:
+    door = Door(require_permit=True)
+    door.update({ALICE.ss58_address: Standing(1, 10**12, False)})
+    headers, body = sent()
+    async with serving(door=door) as (axon, heard):
+        got, said = await post(axon, headers, body)
+        assert (got, heard) == (403, [])
+        assert said.startswith("no-permit")
+
+
+async def test_a_handler_that_fails_or_takes_too_long_is_refused() -> None:
+    async def slow(request: Any, caller: Caller) -> Any:
+        await asyncio.sleep(30)
+
+    headers, body = sent(timeout="0.1")
+    async with Axon(BOB, door=Door.open(), legacy=True).serve(Echo, slow) as axon:
+        assert (await post(axon, headers, body))[0] == 504 or (await post(axon, *sent(timeout="0.1")))[0] in (
+            408,
+            504,
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b"no json"), (200, b"[]"), (200, b'{"answer": 3}'), (500, b'{"message": "x"}')]
+)
+async def test_an_impostor_or_a_broken_axon_is_never_proven(status: int, body: bytes) -> None:
+    from aiohttp import web
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=body, status=status, headers={"bt_header_axon_status_code": "200"})
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite:
+            outcome = await dendrite.ask_legacy(target(runner.addresses[0][1]), Echo(text="x"), deadline=5.0)
+    finally:
+        await runner.cleanup()
+    assert not isinstance(outcome, Answered)
+
+
+def test_the_hash_is_the_one_that_was_captured() -> None:
+    """From the official package: text="hi", n=1, tags=["a"], in this order; and of no fields."""
+
+    class Captured(Synapse):
+        text: str
+        n: int
+        tags: list[str]
+        required_hash_fields: ClassVar[tuple[str, ...]] = ("text", "n", "tags")
+
+    assert body_hash(Captured(text="hi", n=1, tags=["a"])).startswith("ef55a4f4cfb30521")
+    assert body_hash(Plain(text="hi")).startswith("a7ffc6f8bf1ed766")
