@@ -11,7 +11,7 @@ from ranvier.neurons.events import RoundReport
 from ranvier.neurons.state.database import Database
 from ranvier.neurons.state.memory import StoredMemory
 from ranvier.neurons.state.scores import Line, Scores
-from ranvier.subnets import Entry, EpochSecret, Peer, Record, Result, ScoreBook, SubnetSettings
+from ranvier.subnets import Entry, EpochSecret, Record, Result, ScoreBook, SubnetSettings
 
 VOID: Final = "void"
 _log = logging.getLogger(__name__)
@@ -85,17 +85,21 @@ class ScoreKeeper:
         self,
         number: int,
         results: Sequence[Result],
-        peers: Sequence[Peer],
-        metagraph: Metagraph,
+        before: Metagraph,
+        after: Metagraph,
         report: Callable[[dict[str, Entry]], RoundReport],
     ) -> RoundReport:
         """Take in a round: scores, the subnet's memory and the report in one transaction.
 
-        Results of hotkeys that are no longer where they were asked are dropped.
+        Hotkeys that left, moved or registered anew between ``before``, by which they were asked, and ``after`` get
+        nothing: neither their results nor what the subnet wanted to remember of them.
         """
-        asked = {peer.hotkey: peer.uid for peer in peers}
-        places = {hotkey: _place(metagraph, hotkey) for hotkey in asked}
-        stayed = {hotkey: place for hotkey, place in places.items() if place and place[0] == asked[hotkey]}
+        asked = {result.hotkey for result in results}
+        places = {hotkey: _place(after, hotkey) for hotkey in asked}
+        stayed = {
+            hotkey: place for hotkey, place in places.items() if place and place == _place(before, hotkey)
+        }
+        self.memory.drop(asked - stayed.keys())
         changed = self._book.record([result for result in results if result.hotkey in stayed])
         lines = {hotkey: Line(*stayed[hotkey], entry) for hotkey, entry in changed.items()}
         said = report(dict(self._book.entries))

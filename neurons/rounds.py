@@ -52,7 +52,8 @@ class Rounds:
 
     async def hold(self, place: Place, secret: EpochSecret) -> RoundReport | None:
         """One acknowledged round; None where there was nobody to ask or where our own network failed."""
-        members = tuple(peers(self._metagraph(), place.validator))
+        before = self._metagraph()
+        members = tuple(peers(before, place.validator))
         if not members:
             return None
         started = time.perf_counter()
@@ -72,7 +73,7 @@ class Rounds:
         def report(entries: dict[str, Entry]) -> RoundReport:
             return _report(place, round_, seconds, results, entries)
 
-        return self._keeper.acknowledge(number, results, members, self._metagraph(), report)
+        return self._keeper.acknowledge(number, results, before, self._metagraph(), report)
 
     async def _ask(self, tasks: Sequence[Task[Any]]) -> list[Outcome[Any]]:
         deadline = self._subnet.context.settings.deadline

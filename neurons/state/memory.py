@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from ranvier.neurons.state.database import Database
@@ -30,6 +31,11 @@ class StoredMemory:
     def discard(self) -> None:
         """Forget what was put since the last acknowledged round."""
         self._pending.clear()
+
+    def drop(self, hotkeys: Collection[str]) -> None:
+        """Forget what was put of some hotkeys since the last acknowledged round."""
+        for place in [place for place in self._pending if place[0] in hotkeys]:
+            del self._pending[place]
 
     def write(self) -> None:
         """Write what is pending; call it inside the round's transaction, and `discard` after it."""
