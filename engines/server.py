@@ -34,6 +34,8 @@ from ranvier.engines.served import Served
 
 B = TypeVar("B", bound=BaseModel)
 MAX_BODY: Final = 8 << 20
+STOP_SECONDS: Final = 20.0
+"""For requests that run when the engine is told to stop; supervisors have to wait longer."""
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +91,13 @@ class EngineServer:
             await one.worker.stop()
 
     async def _run(self, app: web.Application) -> web.AppRunner:
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, handle_signals=False)
+        runner = web.AppRunner(
+            *(app,),
+            access_log=None,
+            handler_cancellation=True,
+            handle_signals=False,
+            shutdown_timeout=STOP_SECONDS,
+        )
         await runner.setup()
         self._runners.append(runner)
         return runner

@@ -180,7 +180,10 @@ class Follower:
         await asyncio.sleep(self._glance / 2)
 
     async def _hear(self, block: Block) -> None:
-        self._heard = asyncio.get_running_loop().time()
+        back, self._heard = self.silence > self._patience, asyncio.get_running_loop().time()
+        if back:
+            # Whoever waits for this block decides by the metagraph, and an epoch may have passed.
+            await self._try_refresh()
         async with self._changed:
             self._block = block
             self._changed.notify_all()

@@ -57,7 +57,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "validator_miners_answered": Metric("gauge", "of those, who answered"),
     "validator_miners_verified": Metric("gauge", "of those, whose answer was audited and right"),
     "validator_weights_total": Metric("counter", "epochs by how setting weights ended", "landing"),
-    "validator_weights_attempts_total": Metric("counter", "sendings of weights, and looks for them"),
+    "validator_weights_attempts_total": Metric("counter", "tries to send weights"),
     "validator_weights_epoch": Metric("gauge", "epoch (block of its first step) of the newest weights"),
     "validator_weights_age_blocks": Metric(
         "gauge", "blocks since the chain took weights of the hotkey, or registered it; alarm above two tempos"

@@ -115,6 +115,45 @@ def test_so_do_promises_where_a_subnet_demands_them(fault: Fault, tmp_path: Path
     play(lambda world: lost(world, fault, 0.5, 0.97), tmp_path, commit_reveal=True)
 
 
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.BLACK_HOLE])
+def test_it_goes_after_the_weights_of_its_epoch_landed(fault: Fault, tmp_path: Path) -> None:
+    async def scene(world: FaultWorld) -> None:
+        await due(world, 13)
+        before = await world.updated()
+        world.proxy.spoil(fault)
+        await asyncio.sleep((LENGTH + 10) * BLOCK)
+        await to_phase(0.97)
+        await back(world, before)
+
+    play(scene, tmp_path)
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.BLACK_HOLE])
+def test_it_goes_while_the_chain_refuses_weights_for_now(fault: Fault, tmp_path: Path) -> None:
+    async def scene(world: FaultWorld) -> None:
+        await due(world, 13)
+        before = await world.updated()
+        # An epoch later the validator is refused in every block, because it is too fast, and asks again.
+        await asyncio.sleep((TEMPO + 1) * BLOCK)
+        assert await world.updated() == before
+        world.proxy.spoil(fault)
+        await asyncio.sleep((LENGTH - 10) * BLOCK)
+        await to_phase(0.97)
+        await back(world, before)
+
+    play(scene, tmp_path, weights_rate_limit=31)
+    assert "SettingWeightsTooFast" in _details(tmp_path)
+
+
+def _details(folder: Path) -> str:
+    """What the journal says of every attempt."""
+    rows = sqlite3.connect(next((folder / "nodes").glob("validator-*.sqlite")))
+    try:
+        return "\n".join(text for (text,) in rows.execute("SELECT detail FROM attempts"))
+    finally:
+        rows.close()
+
+
 def _spoil(proxy: FaultProxy, fault: Fault) -> Callable[[], None]:
     return lambda: proxy.spoil(fault)
 

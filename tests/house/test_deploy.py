@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ranvier.engines.meter import EngineMeter
+from ranvier.engines.server import STOP_SECONDS
 from ranvier.neurons.cli import app
 from ranvier.neurons.config import MinerSettings
 from ranvier.neurons.exits import ExitCode
@@ -177,4 +178,5 @@ def test_compose_gives_flags_that_exist(role: str) -> None:
 
 def test_a_stop_leaves_time_to_drain() -> None:
     for path in UNITS:
+        assert int(unit(path)["Service"]["TimeoutStopSec"]) > STOP_SECONDS
         assert int(unit(path)["Service"]["TimeoutStopSec"]) >= 2 * MinerSettings.model_fields["drain"].default

@@ -12,5 +12,5 @@ from ranvier.protocol import Caller
 
 class Slow(Adder):
     async def answer(self, request: Sum, caller: Caller) -> Any:
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(4.0)
         return await super().answer(request, caller)
