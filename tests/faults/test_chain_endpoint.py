@@ -219,6 +219,19 @@ def test_a_silent_subscription_is_told_of_and_replaced_by_asking(tmp_path: Path)
     assert play(scene, tmp_path) < 1.0
 
 
+@pytest.mark.parametrize("fault", CAUSES)
+def test_a_node_stops_when_told_to_while_the_chain_is_away(fault: Fault, tmp_path: Path) -> None:
+    async def scene(world: FaultWorld) -> None:
+        await due(world, 9)
+        world.proxy.spoil(fault)
+        await asyncio.sleep(5 * BLOCK)
+        world.stop.set()
+        async with asyncio.timeout(15.0):
+            await asyncio.gather(*world.work[1:])
+
+    assert play(scene, tmp_path) < 1.0
+
+
 def test_a_loop_that_is_held_is_seen() -> None:
     loop = BusyLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -50,6 +50,9 @@ class FaultWorld:
     port: int
     session: aiohttp.ClientSession
     work: list[asyncio.Task[None]]
+    """The chain, the miner, the validator."""
+    stop: asyncio.Event
+    """Ends the nodes, as SIGTERM does."""
 
     @property
     def head(self) -> int:
@@ -124,8 +127,8 @@ async def fault_world(folder: Path, **hyperparameters: Any) -> AsyncIterator[Fau
         work += [asyncio.create_task(node.run(stop)) for node in nodes]
         v0, m0 = (wallet.hotkey_address() for wallet in wallets.values())
         try:
-            yield FaultWorld(chain, proxy, v0, m0, server.port, session, work)
-            assert not any(task.done() for task in work), work
+            yield FaultWorld(chain, proxy, v0, m0, server.port, session, work, stop)
+            assert stop.is_set() or not any(task.done() for task in work), work
         finally:
             stop.set()
             done = await asyncio.gather(*work[1:], return_exceptions=True)
