@@ -12,12 +12,11 @@ from typing import Final
 from ranvier.chain import ChainClient, Metagraph
 from ranvier.neurons.events import Event, MinerLine, RoundReport, WeightsSet
 from ranvier.neurons.localnet.earnings import Earnings
-from ranvier.neurons.weights import Landing
+from ranvier.neurons.weights import Landing, WeightsOutcome
 from ranvier.testing.report import Disagreement, Verdicts
 from ranvier.testing.setup import NETUID, Participant
 
 _DIGITS: Final = re.compile(r"\d+(\.\d+)?")
-_LANDED: Final = frozenset({Landing.LANDED.value, Landing.ALREADY.value, Landing.PROMISED.value})
 
 
 @dataclass(slots=True)
@@ -64,7 +63,7 @@ class Accounts:
                 self.tallies[line.hotkey].add(line)
         if isinstance(event, WeightsSet):
             tally = self.tallies[event.validator]
-            if event.landing in _LANDED:
+            if _landed(event):
                 tally.landed += 1
             else:
                 tally.missed += 1
@@ -95,6 +94,10 @@ class Accounts:
             Disagreement(first, second, sum(found) / len(found), max(found), len(found))
             for (first, second), found in self._apart.items()
         )
+
+
+def _landed(event: WeightsSet) -> bool:
+    return WeightsOutcome(Landing(event.landing), event.epoch, event.weights, event.attempts).landed
 
 
 def distance(one: Mapping[int, int], other: Mapping[int, int]) -> float:

@@ -124,26 +124,31 @@ class Lab:
                 self._runner.run(stage.close())
                 raise
         except BaseException:
-            self._runner.close()
+            self._leave()
             raise
         self._stage = stage
 
     def _end(self) -> Future[None]:
         assert self._thread is not None
-        ended = self._thread.submit(self._stop)
-        self._thread.shutdown(wait=False)
-        return ended
+        return self._thread.submit(self._stop)
 
     def _stop(self) -> None:
-        stage, runner, self._stage, self._runner = self._stage, self._runner, None, None
+        stage, self._stage = self._stage, None
         try:
-            if stage is not None and runner is not None:
-                runner.run(stage.close())
+            if stage is not None and self._runner is not None:
+                self._runner.run(stage.close())
         finally:
-            if runner is not None:
-                runner.close()
-            if self._folder is not None:
-                self._folder.cleanup()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Give everything back but the thread, which ends by itself."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         assert self._thread is not None
