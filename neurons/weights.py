@@ -244,21 +244,21 @@ class WeightSetter:
         if own.last_update < intent.block:
             return False
         if intent.form is not Form.OPEN:
-            return await self._look_for_promise(intent, metagraph)
+            return await self._look_for_promise(intent)
         stored = (await self._chain.weights(self._netuid)).get(own.uid, {})
         if not intent.vector.row(metagraph).is_stored(stored):
             return False
-        self._journal.note(intent, metagraph.block, "landed", "read back", IntentStatus.LANDED)
+        self._journal.note(intent, own.last_update, "landed", "read back", IntentStatus.LANDED)
         return True
 
-    async def _look_for_promise(self, intent: Intent, metagraph: Metagraph) -> bool:
+    async def _look_for_promise(self, intent: Intent) -> bool:
         commits = await self._chain.commits(self._netuid, self._key.ss58_address)
         wanted = intent.promise.hash if intent.promise else ""
         held = [commit for commit in commits if commit.hash == wanted and commit.block >= intent.block]
         if not held:
             return False
         window = f"to be seen in blocks {held[0].first_reveal} to {held[0].last_reveal}"
-        self._journal.note(intent, metagraph.block, "promised", window, IntentStatus.PROMISED)
+        self._journal.note(intent, held[-1].block, "promised", window, IntentStatus.PROMISED)
         return True
 
     def _refused(self, intent: Intent, detail: str, *, lasting: bool) -> None:

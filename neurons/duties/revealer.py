@@ -84,8 +84,8 @@ class Revealer:
 
     async def _settle(self, intent: Intent, metagraph: Metagraph) -> None:
         """The chain holds no such promise: it was kept, it was never there, or its time has passed."""
-        if intent.status is IntentStatus.INTENDED and metagraph.last_step == intent.slot.epoch:
-            return  # still being sent
+        if intent.status is IntentStatus.INTENDED and metagraph.block <= intent.block + 2 * metagraph.tempo:
+            return  # being sent, or on its way still
         if await self._is_stored(intent, metagraph):
             self._journal.note(intent, metagraph.block, "landed", "found on the chain", IntentStatus.LANDED)
             return

@@ -165,11 +165,11 @@ class Journal:
     def explanation(self, slot: Slot, update: int, latest: int) -> Intent | None:
         """The newest vector that can have made the update that the chain shows at block ``update``.
 
-        Either a receipt named that block, or the fate of a sending is unknown and the vector was meant at most
-        ``latest`` blocks before. One of which the chain refused every attempt explains nothing.
+        Either a receipt or a look named that block, or the fate of a sending is unknown and the vector was meant at
+        most ``latest`` blocks before. One of which the chain refused every attempt explains nothing.
         """
         found = self._read(
-            f"(EXISTS ({_TRIED} AND a.outcome = 'included' AND a.block = ?) OR "
+            f"(EXISTS ({_TRIED} AND a.outcome IN ('included', 'promised', 'landed') AND a.block = ?) OR "
             f"block <= ? AND block + ? >= ? AND ({_DOUBTED} OR NOT EXISTS ({_TRIED})))",
             *(slot, update, update, latest, update),
         )

@@ -191,3 +191,23 @@ async def test_a_promise_of_a_twin_in_the_very_block_of_ours_is_noticed(hidden_d
     desk.watch.check(await desk.chain.metagraph(1))
     with pytest.raises(Doppelganger, match="with a promise that this validator did not make"):
         desk.watch.check_promises(commits)
+
+
+async def test_a_promise_that_was_seen_before_its_receipt_came_explains_its_block(hidden_desk: Desk) -> None:
+    """The process dies between the two: its next life must not take itself for somebody else."""
+    desk = hidden_desk
+    await desk.to_last_block_of_epoch()
+    await desk.chain.advance(3)
+    await desk.watch.start(desk.chain, await desk.chain.metagraph(1))
+    task = await desk.sending({FIRST: 1.0})
+    await desk.chain.advance()
+    await task
+    slot = Slot("local", 1, (await desk.chain.metagraph(1)).last_step, str(KEY.ss58_address))
+    desk.database.execute("DELETE FROM attempts")
+    desk.database.execute("UPDATE vectors SET status = 'intended'")
+    revealer = Revealer(desk.chain, KEY, 1, desk.journal, "local")
+    assert await revealer.keep(await desk.chain.metagraph(1)) == 1
+    assert [attempt.outcome for attempt in desk.journal.attempts(slot)] == ["promised"]
+    await desk.chain.advance()
+    await desk.watch.start(desk.chain, await desk.chain.metagraph(1))
+    desk.watch.check(await desk.chain.metagraph(1))
