@@ -44,6 +44,8 @@ METRICS: Final[Mapping[str, Metric]] = {
     **{f"miner_{name}": metric for name, metric in _BOTH.items()},
     "miner_requests_total": Metric("counter", "requests by their end: answered, or a refusal's code", "code"),
     "miner_answer_seconds": Metric("histogram", "time of the miner's own code for one request"),
+    "miner_received_bytes_total": Metric("counter", "bodies of requests, admitted or not"),
+    "miner_sent_bytes_total": Metric("counter", "bodies of replies and refusals"),
     "miner_running": Metric("gauge", "requests being answered"),
     "miner_waiting": Metric("gauge", "admitted requests that wait for a turn"),
     "miner_callers": Metric("gauge", "different hotkeys that were answered since the start, up to 4096"),

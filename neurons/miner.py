@@ -80,25 +80,32 @@ class MinerNode:
     def health(self) -> Health:
         """Alive and degraded, with figures for /metrics."""
         reasons = (self._follower.degraded, *self._problems.values())
-        own = self._follower.own(self._own)
         figures = {
             **self._follower.figures(),
+            "received_bytes_total": float(self.axon.received),
+            "sent_bytes_total": float(self.axon.sent),
             "running": float(self.axon.gate.running),
             "waiting": float(self.axon.gate.waiting),
             "callers": float(len(self._callers)),
             "published": float(self._published),
-            "registered": float(own is not None),
+            **self._own_figures(),
         }
-        if own is not None:
-            figures |= {
-                "stake_rao": float(own.stake),
-                "emission_rao": float(own.emission),
-                "incentive": own.incentive / U16_MAX,
-            }
         counts = {"requests_total": {code: float(count) for code, count in self.axon.stats.items()}}
         times = {"answer_seconds": self._answers, "chain_read_seconds": self._follower.readings}
         measures = Measures(figures, counts, times)
         return Health("miner", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
+
+    def _own_figures(self) -> dict[str, float]:
+        """Of the own neuron in the newest metagraph."""
+        own = self._follower.own(self._own)
+        if own is None:
+            return {"registered": 0.0}
+        return {
+            "registered": 1.0,
+            "stake_rao": float(own.stake),
+            "emission_rao": float(own.emission),
+            "incentive": own.incentive / U16_MAX,
+        }
 
     def _took(self, caller: str, seconds: float) -> None:
         self._answers.observe(seconds)

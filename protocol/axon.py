@@ -78,6 +78,8 @@ class Axon:
         self.limits = limits or Limits()
         self.stats: Counter[str] = Counter()
         """How many requests ended in each way: ``answered`` or a refusal's code."""
+        self.received = self.sent = 0
+        """Bytes of request and reply bodies, as they travelled."""
         self._host, self._port = host, port
         self._replay = replay if replay is not None else ReplayGuard()
         self._now = now
@@ -165,14 +167,22 @@ class Axon:
             self._check_connection()
             claim = read_claim(request.headers, self.key.ss58_address, self._now())
             body = await read_body(request, self.limits)
+            self.received += len(body)
             signed = prove(claim, request.method, request.raw_path, body)
             response = await self._admitted(request, body, signed)
         except Refusal as refusal:
             self.stats[refusal.code.value] += 1
             response = refusal_response(refusal, self.key if signed else None, signed)
-        if not response.prepared and _size(response) > BUFFERED:
-            await self._send(request, response)
+        if not response.prepared:
+            await self._hand_over(request, response)
         return response
+
+    async def _hand_over(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Small replies are left to the server, in one piece with its head."""
+        size = _size(response)
+        self.sent += size
+        if size > BUFFERED:
+            await self._send(request, response)
 
     async def _send(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """A caller that does not read must not keep its connection, and one that left is nobody's error."""
@@ -220,6 +230,7 @@ class Axon:
                 raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
             claim = read_legacy_claim(request.headers, self.key.ss58_address, self._now())
             body = await read_body(request, self.limits)
+            self.received += len(body)
             caller = self._enter(prove_legacy(claim, self.key.ss58_address), claim.nonce)
             call, content = read_legacy_call(request.path, body, claim, self._served, self.limits)
             async with asyncio.timeout(call.deadline), self._gate.turn(caller):
@@ -233,8 +244,7 @@ class Axon:
             response = self._legacy_refusal(Refusal(Code.DEADLINE, "the deadline passed"))
         except Refusal as refusal:
             response = self._legacy_refusal(refusal)
-        if _size(response) > BUFFERED:
-            await self._send(request, response)
+        await self._hand_over(request, response)
         return response
 
     def _legacy_refusal(self, refusal: Refusal) -> web.Response:
@@ -282,6 +292,7 @@ class Axon:
         if refusal is not None:
             await _end(request, writer, refusal)
         self.stats[writer.ending] += 1
+        self.sent += response.body_length
         return response
 
     async def _pieces(self, writer: StreamWriter, call: Call, caller: Caller) -> None:

@@ -171,6 +171,8 @@ async def test_metrics_parse_and_every_name_is_declared(world: Any) -> None:
     assert any(one.labels["code"] == "answered" and one.value >= 1 for one in answered)
     counted = [one for one in families["ranvier_miner_answer_seconds"].samples if one.name.endswith("_count")]
     assert counted[0].value >= 1
+    assert families["ranvier_miner_received_bytes"].samples[0].value > 10
+    assert families["ranvier_miner_sent_bytes"].samples[0].value > 10
     assert families["ranvier_miner_callers"].samples[0].value == 1
     assert families["ranvier_miner_published"].samples[0].value == 1
     assert families["ranvier_validator_permit"].samples[0].value == 1

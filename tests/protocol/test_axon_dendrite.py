@@ -144,6 +144,8 @@ async def test_round_trip(text: str) -> None:
         assert outcome.target == target
         assert outcome.size == len(outcome.reply.model_dump_json().encode())
         assert axon.stats == {"answered": 1}
+        assert axon.received == len(Echo(text=text).model_dump_json().encode())
+        assert axon.sent == outcome.size
 
 
 async def test_bytes_travel_as_base64() -> None:
@@ -173,6 +175,7 @@ async def test_the_handler_knows_its_caller_and_the_standing() -> None:
 async def test_pieces_then_the_outcome() -> None:
     async with serving(spell) as (axon, target):
         pieces, outcome = await stream(target, "hé\nlo")
+        assert axon.sent > 2 * len("hé\nlo".encode())
         assert pieces == list("hé\nlo")
         assert isinstance(outcome, Answered)
         assert outcome.reply == Echo.Reply(text="hé\nlo", caller=ALICE.ss58_address)
