@@ -124,6 +124,7 @@ async def test_a_second_machine_is_refused_where_the_first_has_spoken(world: Kil
     assert (conflicts(world), spoken_by_others(world, first)) == (0, set())
 
 
+@pytest.mark.slow
 async def test_a_second_machine_is_refused_while_it_watches(world: KillWorld) -> None:
     """They start together, so the second finds silence; it hears the first before its own turn comes."""
     first = Victim(world, "first")
@@ -140,6 +141,7 @@ async def test_a_second_machine_is_refused_while_it_watches(world: KillWorld) ->
     assert (conflicts(world), spoken_by_others(world, first)) == (0, set())
 
 
+@pytest.mark.slow
 async def test_an_old_copy_of_the_state_is_refused(world: KillWorld) -> None:
     first = Victim(world, "first")
     first.start()
@@ -157,6 +159,7 @@ async def test_an_old_copy_of_the_state_is_refused(world: KillWorld) -> None:
     assert (conflicts(world), spoken_by_others(world, first)) == (0, set())
 
 
+@pytest.mark.slow
 async def test_two_that_watch_at_the_same_time_contradict_each_other_once_at_most(world: KillWorld) -> None:
     """The case that observation does not cover: both find silence. It ends with the first words."""
     pair = [Victim(world, name, name, "--observe-blocks", "5") for name in ("one", "two")]
