@@ -31,7 +31,7 @@ COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped"
 def machine(context: typer.Context, as_json: Json = False, strict: Strict = False) -> None:
     """Look at the machine alone, unless a role is named."""
     if context.invoked_subcommand is None:
-        _report("machine", asyncio.run(_look("machine", None, {})), as_json=as_json, strict=strict)
+        _report("machine", _look("machine", None, {}), as_json=as_json, strict=strict)
     elif as_json or strict:
         raise typer.BadParameter("write --json and --strict after the role")
 
@@ -41,8 +41,7 @@ def _examining(role: str, command: Callable[..., None]) -> Callable[..., None]:
 
     def examine(**given: Any) -> None:
         as_json, strict = given.pop("as_json"), given.pop("strict")
-        config = given["config"]
-        found = asyncio.run(_look(role, config, nodes.flags_of(given)))
+        found = _look(role, given["config"], nodes.flags_of(given))
         _report(role, found, as_json=as_json, strict=strict)
 
     options = inspect.signature(command, eval_str=True).parameters.values()
@@ -64,7 +63,15 @@ app.command("validator", help="Examine a validator; takes the options of `ranvie
 )
 
 
-async def _look(role: str, config: Path | None, flags: dict[str, Any]) -> list[Finding]:
+def _look(role: str, config: Path | None, flags: dict[str, Any]) -> list[Finding]:
+    """All findings; a person at a terminal sees that something is going on: a block may take its time."""
+    from rich.console import Console
+
+    with Console(stderr=True).status("looking, and waiting for a block"):
+        return asyncio.run(_examine(role, config, flags))
+
+
+async def _examine(role: str, config: Path | None, flags: dict[str, Any]) -> list[Finding]:
     from ranvier.neurons.config import MinerSettings, ValidatorSettings, load_nodes
     from ranvier.neurons.doctor.examine import checks_of, examine_machine, examine_nodes
     from ranvier.neurons.doctor.finding import fail, ok, skipped
@@ -102,21 +109,19 @@ def _report(role: str, found: list[Finding], *, as_json: bool, strict: bool) -> 
 
 
 def _show(found: list[Finding]) -> None:
+    """A table; what to do stands under what was found, where long paths have room."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     many = len({one.node for one in found if one.node}) > 1
-    table = Table(show_lines=False, box=None, padding=(0, 2, 0, 0))
-    for column in (*(("node",) if many else ()), "check", "status", "finding", "next step"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("node", "check", "status"))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold underline")
+    for column in (*(("node",) if many else ()), "check", "status"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("finding, and next step", overflow="fold")
     for one in found:
-        row = (
-            one.check,
-            f"[{COLOURS[one.status]}]{one.status}[/]",
-            escape(one.finding),
-            escape(one.next_step),
-        )
+        said = escape(one.finding) + (f"\n[bold]-> {escape(one.next_step)}[/]" if one.next_step else "")
+        row = (one.check, f"[{COLOURS[one.status]}]{one.status}[/]", said)
         table.add_row(*((one.node,) if many else ()), *row)
     console = Console(highlight=False)
     console.print(table)

@@ -25,7 +25,7 @@ async def published(case: Case) -> Finding:
         return ok(_PUBLISHED, "none yet; the miner publishes it when it starts")
     host, port = _target(case)
     said = f"{shown.ip}:{shown.port}"
-    if (shown.ip, shown.port if port else 0) != (host, port):
+    if (shown.ip, shown.port if port else 0) != (_canonical(host), port):
         return warn(
             _PUBLISHED, f"{said}, and configured is {host}:{port}", "a start of the miner corrects it"
         )
@@ -99,6 +99,13 @@ def _target(case: Case) -> tuple[str, int]:
     settings = case.settings
     assert isinstance(settings, MinerSettings)
     return settings.advertise or settings.host, settings.advertise_port or settings.port
+
+
+def _canonical(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
 
 
 def _inside(host: str) -> str:

@@ -26,12 +26,12 @@ async def clock(case: Case) -> Finding:
 def judge(lag: float, block_time: float, *, miner: bool) -> Finding:
     """`lag` is how far our clock was past the block's own time when it came, in seconds.
 
-    A block travels up to two block times, so a clock that is ahead is only found out beyond them, and one that is
-    behind at once. A validator sends requests and a miner receives them: what is early for one is old for the other.
+    A block may take two block times and a second to come, so a clock that is ahead is only found out beyond them,
+    and one that is behind at once. A validator sends requests and a miner receives them: what is early for one is old for the other.
     """
     if abs(lag) > _A_DAY:
         return warn("clock", "the chain does not keep the time of day", "compare the clock with NTP by hand")
-    ahead, behind = lag - 2 * block_time, -lag
+    ahead, behind = lag - travel(block_time), -lag
     ahead_limit, behind_limit = (OLD, EARLY) if miner else (EARLY, OLD)
     which = "ahead" if ahead > 0 else "behind"
     by, limit = max(ahead, behind), ahead_limit if ahead > 0 else behind_limit
@@ -41,3 +41,8 @@ def judge(lag: float, block_time: float, *, miner: bool) -> Finding:
     if by > EARLY / 2:
         return warn("clock", f"{by:.1f} s {which} of the chain or more", _STEP)
     return ok("clock", f"{lag:.1f} s past a block's own time when it came")
+
+
+def travel(block_time: float) -> float:
+    """Seconds that may pass between a block's own time and its coming."""
+    return 2 * block_time + 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ranvier.engines.client import EngineClient
-from ranvier.engines.errors import EngineError, EngineUnfit
+from ranvier.engines.errors import EngineError, EngineUnfit, EngineUnreachable
 from ranvier.neurons.config.models import MinerSettings
 from ranvier.neurons.doctor.case import Case
 from ranvier.neurons.doctor.finding import Finding, fail, ok, warn
@@ -29,6 +29,9 @@ async def engine(case: Case) -> Finding:
     except EngineUnfit as error:
         step = "name a model that it serves, or start it with the one that is needed: `ranvier models` lists them"
         return fail("engine", str(error), step)
+    except EngineUnreachable as error:
+        step = "start it (`ranvier engine`), or correct --engine"
+        return fail("engine", f"{endpoint} does not answer: {error.cause}", step)
     except EngineError as error:
         return fail("engine", str(error), "start it (`ranvier engine`), or correct --engine")
     return ok("engine", f"{endpoint} serves {need}={found.id}")

@@ -9,7 +9,7 @@ from bittensor_core import keyfile_data_is_encrypted
 
 from ranvier.chain import Wallet, WalletError
 from ranvier.neurons.doctor.case import Case
-from ranvier.neurons.doctor.finding import Finding, fail, ok, warn
+from ranvier.neurons.doctor.finding import Finding, fail, ok, skipped, warn
 
 _ELSEWHERE = "a running node does not need it: keep it on another machine"
 
@@ -29,9 +29,12 @@ def hotkey(case: Case) -> Finding:
     if mode & 0o077:
         return fail("hotkey", f"{path} has mode {mode:04o}: others may use it", f"`chmod 600 {path}`")
     for folder in (path.parent, wallet.folder):
-        if _mode(folder) & 0o022:
-            step = f"`chmod go-w {folder}`"
-            return fail("hotkey", f"others may replace files in {folder} (mode {_mode(folder):04o})", step)
+        open_to = _mode(folder) & 0o022
+        if open_to:
+            # A group is often the user's own, the world never is.
+            report = fail if open_to & 0o002 else warn
+            said = f"others may replace files in {folder} (mode {_mode(folder):04o})"
+            return report("hotkey", said, f"`chmod go-w {folder}`")
     return ok("hotkey", f"{address}, file mode {mode:04o}")
 
 
@@ -44,6 +47,8 @@ def coldkey(case: Case) -> Finding:
     mode = _mode(path)
     if mode & 0o077:
         return fail("coldkey", f"{path} has mode {mode:04o}: others may use it", f"`chmod 600 {path}`")
+    if case.network is None:
+        return skipped("coldkey", "because of network")
     if case.is_private:
         return ok("coldkey", "on this machine; the network is local")
     if keyfile_data_is_encrypted(path.read_bytes()):

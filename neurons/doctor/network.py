@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Final
 
-from ranvier.chain import BackEndMissing, ChainError, UnknownNetwork, connect
+from ranvier.chain import BackEndMissing, ChainError, ChainUnreachable, UnknownNetwork, connect
 from ranvier.neurons.config.networks import resolve
 from ranvier.neurons.doctor.case import Case
 from ranvier.neurons.doctor.finding import Finding, fail, ok
@@ -30,6 +30,9 @@ async def network(case: Case) -> Finding:
         return fail("network", str(error), "correct --network, or add it to [networks] of the file")
     except BackEndMissing as error:
         return fail("network", str(error), "`pip install 'ranvier[subtensor]'`")
+    except ChainUnreachable as error:
+        step = "start it (`ranvier chain` for one of your own), open the way to it, or name another with --network"
+        return fail("network", f"{error.endpoint} cannot be reached: {error.reason}", step)
     except ChainError as error:
         return fail("network", str(error), "start the chain, open the way to it, or name another node")
     case.chain, case.head, case.block_time = chain, head, block_time

@@ -23,6 +23,7 @@ from ranvier.protocol.btauth import (
 
 SECONDS: Final = 8.0
 _HERE: Final = b"ranvier-doctor"
+# A forwarder closes without a word where nobody listens behind it: http.client reports that as an OSError, too.
 _CHILD: Final = """
 import http.client, json, sys
 host, port, headers = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
@@ -31,10 +32,10 @@ try:
     line.request("GET", "/", headers=headers)
     answer = line.getresponse()
     print("answer", answer.read(300).decode("utf-8", "replace"))
-except http.client.HTTPException as error:
-    print("other", type(error).__name__)
 except OSError as error:
     print("nobody", error)
+except http.client.HTTPException as error:
+    print("other", type(error).__name__)
 """
 
 

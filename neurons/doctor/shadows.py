@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
@@ -74,15 +75,12 @@ def _standard() -> Iterator[tuple[str, Path]]:
 def _ranvier() -> Iterator[tuple[str, Path]]:
     """Two Ranviers: the one that runs is not the one that a plugin would import."""
     running = Path(sys.modules["ranvier"].__file__ or "").resolve()
-    origin = _origin("ranvier")
-    if origin is not None and origin != running:
-        yield "ranvier", origin
+    spec = importlib.machinery.PathFinder.find_spec("ranvier")
+    if spec is not None and spec.origin and Path(spec.origin).resolve() != running:
+        yield "ranvier", Path(spec.origin).resolve()
 
 
 def _origin(module: str) -> Path | None:
-    """The file that an import would take, None where there is none; a folder without __init__.py holds nothing."""
-    if module in sys.modules and module == "ranvier":
-        spec = importlib.machinery.PathFinder.find_spec(module)
-    else:
-        spec = importlib.util.find_spec(module)
+    """The file that an import takes, None where there is none; a folder without __init__.py holds nothing."""
+    spec = importlib.util.find_spec(module)
     return Path(spec.origin).resolve() if spec is not None and spec.origin else None

@@ -98,6 +98,7 @@ def test_several_nodes_of_one_file(good: World) -> None:
     assert [one["node"] for one in found if one["status"] == "fail"] == ["1 nobody"]
     table = good.run("doctor", "validator", "--config", str(file), COLUMNS="160").stdout
     assert "First: hotkey." in table
+    assert "-> correct --wallet" in table
     assert "1 nobody" in table
 
 

@@ -27,6 +27,7 @@ def examined(world: Any, *arguments: str, rc: int = 0, **environment: str) -> di
     assert said["ok"] == (rc == 0)
     for one in said["findings"]:
         assert set(one) == KEYS
+        assert "cannot be examined" not in one["finding"], one
         assert one["next_step"] or one["status"] in ("ok", "skipped"), one
     return {one["check"]: one for one in said["findings"]}
 
