@@ -226,7 +226,7 @@ class LocalChain:
                 wait = f"{LONGEST_WAIT:.0f}"
                 return await self._get(_BLOCKS, "/v1/blocks", LONGEST_WAIT, after=str(after), wait=wait)
             except (ChainUnreachable, ChainTimeout) as error:
-                if self._transport.genesis is None:
+                if self._transport.genesis is None or self._transport.closed:
                     raise
                 log.warning("waiting for the chain: %s", error)
                 await asyncio.sleep(_PAUSE)

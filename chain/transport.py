@@ -48,6 +48,7 @@ class Transport:
 
     endpoint: str
     genesis: str | None = None
+    closed: bool = False
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def ask(
@@ -67,6 +68,8 @@ class Transport:
         once. Raises `ChainUnreachable`, `ChainTimeout`, `WrongChain`, `BadReply`, and
         what the server reports: `CallRefused`, `NotFound`, `StateUnusable`.
         """
+        if self.closed:
+            raise ChainUnreachable(self.endpoint, "this client is closed")
         request = _Request(path, query, body, again)
         try:
             async with asyncio.timeout(deadline):
@@ -79,7 +82,8 @@ class Transport:
             raise ChainTimeout(f"{path} at {self.endpoint}", deadline) from error
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; later requests raise `ChainUnreachable`."""
+        self.closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from ranvier.chain.addresses import is_address
 from ranvier.chain.calls import Call, CommitTimelocked, Register
 from ranvier.chain.client import Keypair
 from ranvier.chain.earned import add_up
@@ -164,7 +165,7 @@ class SubtensorChain:
         """Free rao of a coldkey."""
 
         async def read(substrate: Any) -> int:
-            account = await substrate.query("System", "Account", [ss58])
+            account = await substrate.query("System", "Account", [_address(ss58)])
             return int(account["data"]["free"]) if account else 0
 
         return await self._read("a balance", read)
@@ -173,7 +174,7 @@ class SubtensorChain:
         """What is staked to a hotkey: rao of TAO on the root and of alpha elsewhere, added up as numbers."""
 
         async def read(substrate: Any) -> int:
-            found = await substrate.query_map(MODULE, "TotalHotkeyAlpha", [hotkey])
+            found = await substrate.query_map(MODULE, "TotalHotkeyAlpha", [_address(hotkey)])
             return sum(int(amount) for _, amount in found)
 
         return await self._read("a stake", read)
@@ -211,8 +212,9 @@ class SubtensorChain:
         """Promised weights of a hotkey; those that the chain opens by itself have an empty hash."""
 
         async def read(substrate: Any) -> tuple[WeightCommit, ...]:
+            await self._require(substrate, netuid)
             hashed, locked, head = await asyncio.gather(
-                or_else((), substrate.query(MODULE, "WeightCommits", [netuid, hotkey])),
+                or_else((), substrate.query(MODULE, "WeightCommits", [netuid, _address(hotkey)])),
                 or_else((), substrate.query_map(MODULE, "TimelockedWeightCommits", [netuid])),
                 substrate.block_number(),
             )
@@ -357,6 +359,12 @@ class SubtensorChain:
     async def _require(self, substrate: Any, netuid: int) -> None:
         if not await substrate.query(MODULE, "NetworksAdded", [netuid]):
             raise NotFound(f"there is no subnet {netuid} on {self._endpoint}")
+
+
+def _address(ss58: str) -> str:
+    if not is_address(ss58):
+        raise NotFound(f"{ss58[:64]!r} is no ss58 address")
+    return ss58
 
 
 def _life(deadline: float, block_time: float) -> int:

@@ -20,6 +20,7 @@ from ranvier.chain.calls import (
     SetWeights,
     Transfer,
 )
+from ranvier.chain.errors import CallRefused
 from ranvier.chain.subtensor.timelock import Sealed
 
 MODULE: Final = "SubtensorModule"
@@ -60,7 +61,11 @@ def _register(call: Register) -> tuple[RawCall, ...]:
 
 
 def _address(call: Serve | ServeTls) -> dict[str, Any]:
-    address = ipaddress.ip_address(call.ip)
+    try:
+        address = ipaddress.ip_address(call.ip)
+    except ValueError as error:
+        reason = f"{call.ip!r} is neither IPv4 nor IPv6 (refused before it was sent)"
+        raise CallRefused("InvalidIpType", reason, call.call) from error
     return {
         "netuid": call.netuid,
         "version": call.version,

@@ -16,11 +16,21 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from ranvier.chain import Keypair
+from ranvier.chain.embedded import EmbeddedChain
 from ranvier.chain.local import LocalChain
 from ranvier.chain.server import running
 
 SDK = importlib.util.find_spec("bittensor") is not None
-BACK_ENDS = ("local", "subtensor", "subtensor-2025")
+BACK_ENDS = (
+    "local",
+    "embedded",
+    pytest.param("subtensor", marks=pytest.mark.subtensor),
+    pytest.param("subtensor-2025", marks=pytest.mark.subtensor),
+)
+
+
+OURS = frozenset({"local", "embedded"})
+"""Back ends for chains of ours."""
 
 
 @dataclass
@@ -29,14 +39,14 @@ class Contract:
 
     name: str
     client: Any
-    behind: LocalChain
+    behind: Any
     genesis: Any
     opened: list[Any] = field(default_factory=list)
     """Substrates, for the back end that has them."""
 
     @property
     def is_local(self) -> bool:
-        return self.name == "local"
+        return self.name in OURS
 
     async def submit(self, call: Any, who: str, **options: Any) -> Any:
         return await self.client.submit(call, key(who), **options)
@@ -57,7 +67,7 @@ Opener = Callable[..., AbstractAsyncContextManager[Contract]]
 
 @pytest.fixture(params=BACK_ENDS)
 def back_end(request: pytest.FixtureRequest) -> str:
-    if request.param != "local" and not SDK:
+    if request.param not in OURS and not SDK:
         pytest.skip("the official SDK is not installed")
     return str(request.param)
 
@@ -71,7 +81,12 @@ def open_contract(
 
     @asynccontextmanager
     async def open_it(**changes: Any) -> AsyncIterator[Contract]:
-        genesis = make_genesis(**{"clock": "wall", "block_time": 0.05, "subnets": 2, **changes})
+        clock = "manual" if back_end == "embedded" else "wall"
+        genesis = make_genesis(**{"clock": clock, "block_time": 0.05, "subnets": 2, **changes})
+        if back_end == "embedded":
+            async with EmbeddedChain(genesis, tmp_path / "chain") as embedded, driven(embedded):
+                yield Contract(back_end, embedded, embedded, genesis)
+            return
         async with running(tmp_path / "chain", genesis) as server, LocalChain(server.endpoint) as behind:
             blocks = asyncio.ensure_future(server.node.run())
             contract = Contract(back_end, None, behind, genesis)
@@ -85,6 +100,23 @@ def open_contract(
                     await blocks
 
     return open_it
+
+
+@asynccontextmanager
+async def driven(chain: EmbeddedChain) -> AsyncIterator[None]:
+    """Somebody who makes a block whenever one is due."""
+
+    async def drive() -> None:
+        while True:
+            await asyncio.sleep(await chain.block_time())
+            await chain.advance()
+
+    task = asyncio.create_task(drive())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _client(back_end: str, endpoint: str, opened: list[Any]) -> Any:
