@@ -75,6 +75,17 @@ async def test_an_older_runtime_is_counted_by_its_formula() -> None:
     assert 60 < blocks_ahead(sealed.round) < 175
 
 
+@pytest.mark.parametrize("period", [1, 2])
+@pytest.mark.parametrize("number", [1026, 1095, 1096, 5_000_359])
+async def test_an_older_runtimes_first_block_of_revelation_is_hit(number: int, period: int) -> None:
+    """Its own formula, and the three blocks that the SDK adds to be sure of the pulse."""
+    storage = {"Tempo": 99, "RevealPeriodEpochs": period, "BlocksSinceLastStep": 30}
+    sealed = await seal(Schedule(number, storage), CALL, OWN)
+    included = number + 1
+    first = ((included + 4) // 100 + period) * 100 - 4
+    assert abs(blocks_ahead(sealed.round) - (first - number + 3)) < 1.0
+
+
 async def test_another_seal_looks_different() -> None:
     storage = {"Tempo": 99, "RevealPeriodEpochs": 1, "BlocksSinceLastStep": 30}
     first, second = [await seal(Schedule(1026, storage), CALL, OWN) for _ in range(2)]
