@@ -27,7 +27,8 @@ def judge(lag: float, block_time: float, *, miner: bool) -> Finding:
     """`lag` is how far our clock was past the block's own time when it came, in seconds.
 
     A block may take two block times and a second to come, so a clock that is ahead is only found out beyond them,
-    and one that is behind at once. A validator sends requests and a miner receives them: what is early for one is old for the other.
+    and one that is behind at once. A validator sends requests and a miner receives them: what is early for one is old
+    for the other.
     """
     if abs(lag) > _A_DAY:
         return warn("clock", "the chain does not keep the time of day", "compare the clock with NTP by hand")
