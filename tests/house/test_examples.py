@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ def port() -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as axon:
         assert axon.stdout is not None
         yield axon.stdout.readline().rpartition(" ")[2].strip()
-        axon.send_signal(signal.SIGINT)
+        axon.terminate()  # not SIGINT: whoever runs tests in the background has it ignored
         axon.communicate(timeout=30)
 
 
