@@ -67,6 +67,7 @@ def test_a_wallet_in_which_others_may_write(shared: World) -> None:
         folder.chmod(before)
 
 
+@pytest.mark.slow
 def test_a_coldkey_that_others_may_read(shared: World) -> None:
     path = shared.wallet("v0").coldkey_file
     path.chmod(0o640)
@@ -132,6 +133,7 @@ def test_an_unknown_network(shared: World) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_and_one_that_is_behind(shared: World, tmp_path: Path) -> None:
     for shift, words in ((8.0, "s ahead"), (-30.0, "s behind")):
         (tmp_path / "sitecustomize.py").write_text(
@@ -185,7 +187,7 @@ def test_an_unknown_subnet_number(shared: World) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("", "no module named 'broken'"),
+        pytest.param("", "no module named 'broken'", marks=pytest.mark.slow),
         pytest.param("def broken(:", "SyntaxError", marks=pytest.mark.slow),
         pytest.param("import absent_package", "absent_package", marks=pytest.mark.slow),
         ("import os; os._exit(3)", "ended the process with 3"),
@@ -203,6 +205,7 @@ def test_a_plugin_that_cannot_be_loaded(shared: World, tmp_path: Path, code: str
     assert found["engine"]["finding"] == "because of plugin"
 
 
+@pytest.mark.slow
 def test_mining_code_and_settings_that_do_not_fit(shared: World) -> None:
     faulty(shared, "miner", "m0", "--miner", "sums:Nothing", fault="plugin")
     assert "dedline" in faulty(shared, "miner", "m0", "--set", "dedline=3", fault="plugin")["finding"]
@@ -290,34 +293,42 @@ def test_an_engine_that_is_missing_or_unfit(shared: World) -> None:
     assert found["engine"]["next_step"] == "leave it out"
 
 
-def test_states_that_cannot_be_used(new_world: Any) -> None:
-    world = new_world()
-    folder = world.folder / "nodes"
-    folder.mkdir()
-    path = folder / f"validator-1-{world.key('v0').ss58_address}.sqlite"
+def test_states_that_are_damaged(shared: World, tmp_path: Path) -> None:
+    path = tmp_path / f"validator-1-{shared.key('v0').ss58_address}.sqlite"
     path.write_bytes(b"not a data base at all" * 100)
-    assert "move it away" in faulty(world, "validator", "v0", fault="state")["next_step"]
-    path.unlink()
-    (folder / f"miner-1-{world.key('m0').ss58_address}.nonce").write_text("12x")
-    faulty(world, "miner", "m0", fault="state")
-    script = (Path(__file__).parent / "data" / "state-v1.sql").read_text()
-    mine = f"{world.endpoint} 1 {world.key('v0').ss58_address}"
-    for change, words in (
+    one = faulty(shared, "validator", "v0", "--state", str(tmp_path), fault="state")
+    assert "move it away" in one["next_step"]
+    (tmp_path / f"miner-1-{shared.key('m0').ss58_address}.nonce").write_text("12x")
+    faulty(shared, "miner", "m0", "--state", str(tmp_path), fault="state")
+
+
+OTHER_GENESIS = (
+    "UPDATE facts SET value = 'MINE' WHERE key = 'owner'; "
+    "INSERT OR REPLACE INTO facts VALUES ('genesis', '0xother')"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         ("SELECT 1", "belongs to local 1 me"),
-        ("PRAGMA user_version = 99", "version 99"),
-        ("PRAGMA application_id = 1", "another program"),
-        ((f"UPDATE facts SET value = '{mine}' WHERE key = 'owner'; "
-         "INSERT OR REPLACE INTO facts VALUES ('genesis', '0xother')"), "genesis 0xother"),
-        ("DROP TABLE facts", "no such table"),
-    ):  # fmt: skip
-        path.unlink(missing_ok=True)
-        connection = sqlite3.connect(path)
-        connection.executescript(script)
-        connection.executescript(change)
-        connection.close()
-        assert words in faulty(world, "validator", "v0", fault="state")["finding"], change
+        (OTHER_GENESIS, "genesis 0xother"),
+        pytest.param("PRAGMA user_version = 99", "version 99", marks=pytest.mark.slow),
+        pytest.param("PRAGMA application_id = 1", "another program", marks=pytest.mark.slow),
+        pytest.param("DROP TABLE facts", "no such table", marks=pytest.mark.slow),
+    ],
+)
+def test_states_of_others(shared: World, tmp_path: Path, change: str, words: str) -> None:
+    mine = shared.key("v0").ss58_address
+    connection = sqlite3.connect(tmp_path / f"validator-1-{mine}.sqlite")
+    connection.executescript((Path(__file__).parent / "data" / "state-v1.sql").read_text())
+    connection.executescript(change.replace("MINE", f"{shared.endpoint} 1 {mine}"))
+    connection.close()
+    one = faulty(shared, "validator", "v0", "--state", str(tmp_path), fault="state")
+    assert words in one["finding"]
 
 
+@pytest.mark.slow
 def test_a_state_folder_that_is_a_file(shared: World, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")

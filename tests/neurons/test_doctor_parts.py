@@ -94,6 +94,7 @@ async def test_a_plugin_that_hangs_costs_its_own_check_only(
     assert found["block arrival"].status == "ok"
 
 
+@pytest.mark.slow
 def test_a_coldkey_on_a_public_network(tmp_path: Path) -> None:
     for password, status in (("correct horse", "warn"), (None, "fail")):
         case = _case(tmp_path)
