@@ -33,7 +33,13 @@ class Network:
 
     @property
     def on_this_machine(self) -> bool:
-        """Whether the chain is reached over loopback or a private address: then its neurons may be, too."""
+        """Whether the chain is one of ours on loopback or a private address: then its neurons may be there, too.
+
+        Never so for a Subtensor node, wherever it is: a node of one's own on ws://127.0.0.1 mostly serves a public
+        network, whose neurons must not name addresses inside this one. Settings can say that it is private.
+        """
+        if is_subtensor(self.endpoint):
+            return False
         host = urlsplit(self.endpoint).hostname or ""
         try:
             return not ipaddress.ip_address(host).is_global

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from ranvier.chain import UnknownNetwork
 from ranvier.neurons.config import (
     ChainSettings,
     EngineSettings,
@@ -97,6 +98,18 @@ def test_networks_are_profiles_or_addresses() -> None:
     assert resolve("local").endpoint == "http://127.0.0.1:9944"
     assert resolve("lab", {"lab": "http://10.0.0.1:1"}).on_this_machine
     assert not resolve("https://chain.example").on_this_machine
+
+
+def test_a_subtensor_node_on_this_machine_may_serve_a_public_network() -> None:
+    """Its neurons name addresses that must not lead into this machine's network."""
+    for endpoint in ("finney", "test", "ws://127.0.0.1:9944", "ws://192.168.1.5:9944", "wss://localhost:1"):
+        network = resolve(endpoint)
+        assert network.endpoint == endpoint
+        assert not network.on_this_machine, endpoint
+    assert resolve("own", {"own": "ws://[::1]:9944"}).endpoint == "ws://[::1]:9944"
+    for wrong in ("ws://", "fin", "ftp://x"):
+        with pytest.raises(UnknownNetwork, match="known: archive"):
+            resolve(wrong)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)

@@ -188,6 +188,9 @@ async def test_a_subtensor_node(
         wallets=str(world.wallets), state=str(tmp_path / "nodes"),
     )  # fmt: skip
     found = {one.check: one for one in await examine.examine_node(settings)}
+    # A node of one's own may serve a public network, where a coldkey is worth money.
+    assert "not encrypted" in found["coldkey"].finding
+    assert found.pop("coldkey").status == "fail"
     assert {one.status for one in found.values()} == {"ok"}, found
     preferred, older = (
         "works: SubtensorModule.set_mechanism_weights",

@@ -19,6 +19,7 @@ DIFFERENCES = (
     "registration",
     "alpha",
     "loopback",
+    "addresses",
     "refusal at the pool",
     "silence",
 )

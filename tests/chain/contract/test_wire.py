@@ -121,6 +121,19 @@ async def test_a_deadline_holds_while_a_call_waits_for_its_block(site: Site) -> 
             await chain.submit(ROW, KEY, deadline=5.0)
 
 
+async def test_a_cancelled_call_leaves_no_number_behind_that_later_ones_wait_for(site: Site) -> None:
+    """The SDK counts an account's calls for each connection, also those that were never sent."""
+    async with opened(site) as chain:
+        site.node.pool = [{"ready": None}]
+        task = asyncio.create_task(chain.submit(ROW, KEY, deadline=60.0))
+        await reached(lambda: "author_submitAndWatchExtrinsic" in site.node.requests)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await chain.block()).number > 0
+        assert site.way.accepted == 2
+
+
 POOL = [
     ({**INVALID, "data": "Custom error: 1"}, "StakeAmountTooLow"),
     ({**INVALID, "data": "Custom error: 11"}, "InvalidIpAddress"),
