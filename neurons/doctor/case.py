@@ -50,8 +50,9 @@ class Case:
 
     @property
     def is_private(self) -> bool:
-        """Whether the chain is on this machine or network: nothing of it is worth money."""
-        return self.network is not None and self.network.on_this_machine
+        """Whether the network is one's own, by its address or because the settings say so: no money is in it."""
+        private = self.settings.addresses == "private"
+        return private or (self.network is not None and self.network.on_this_machine)
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Final
 
 from bittensor_core import keyfile_data_is_encrypted
 
@@ -11,7 +12,7 @@ from ranvier.chain import Wallet, WalletError
 from ranvier.neurons.doctor.case import Case
 from ranvier.neurons.doctor.finding import Finding, fail, ok, skipped, warn
 
-_ELSEWHERE = "a running node does not need it: keep it on another machine"
+ELSEWHERE: Final = "a running node does not need it: keep it on another machine"
 
 
 def hotkey(case: Case) -> Finding:
@@ -52,8 +53,8 @@ def coldkey(case: Case) -> Finding:
     if case.is_private:
         return ok("coldkey", "on this machine; the network is local")
     if keyfile_data_is_encrypted(path.read_bytes()):
-        return warn("coldkey", f"{path} is on this machine, encrypted", _ELSEWHERE)
-    return fail("coldkey", f"{path} is on this machine, and not encrypted", _ELSEWHERE)
+        return warn("coldkey", f"{path} is on this machine, encrypted", ELSEWHERE)
+    return fail("coldkey", f"{path} is on this machine, and not encrypted", ELSEWHERE)
 
 
 def _mode(path: Path) -> int:
