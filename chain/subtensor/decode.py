@@ -100,10 +100,14 @@ def axon(record: Any) -> AxonInfo | None:
 
 
 def text(value: Any) -> str:
-    """A name that the chain keeps as bytes, numbers or hex."""
+    """A name, kept as bytes, numbers or hex. Strangers choose it: only what can be printed is left."""
     if isinstance(value, str):
-        value = bytes.fromhex(value[2:]) if value.startswith("0x") else value.encode()
-    return bytes(value or b"").decode("utf-8", errors="replace")
+        try:
+            value = bytes.fromhex(value.removeprefix("0x")) if value.startswith("0x") else value.encode()
+        except ValueError:
+            value = value.encode(errors="replace")
+    decoded = bytes(value or b"").decode("utf-8", errors="replace")
+    return "".join(letter for letter in decoded if letter.isprintable())
 
 
 def rows(found: Sequence[tuple[Any, Any]]) -> dict[int, dict[int, int]]:
