@@ -1,9 +1,14 @@
-"""The caption encoder of the scenes model: a closed vocabulary and two transformer layers, trained with the model."""
+"""The caption encoder of the scenes model: a closed vocabulary, two transformer layers, and a decoder that drafts.
+
+The draft is the mean of all pictures that a caption may have, as far as the encoder knows it. The denoiser sees it
+beside the noisy picture: where things lie and what shape they have is learnt sooner by drafting than from noise alone.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -29,10 +34,18 @@ WORDS: Final = (
     ),
     *("circle", "square", "triangle", "star", "ring", "cross", "diamond", "crescent"),
     *("small", "medium", "large", "top", "bottom", "left", "right", "plain", "striped", "spotted", "shaded"),
+    # New words go to the end: a trained row keeps its number.
+    *("an", "apple", "banana", "grapes", "strawberry", "lemon", "carrot", "pizza", "cake", "mushroom"),
+    *("dog", "cat", "pig", "frog", "bear", "panda", "rabbit", "fish", "turtle", "octopus", "butterfly"),
+    *("car", "bus", "rocket", "house", "tree", "flower", "bell", "balloon"),
 )
 LENGTH: Final = 28
 """Words that are read; longer captions are cut."""
 WIDTH: Final = 128
+PATCH: Final = 4
+"""Side of the squares, in pixels, that a draft is made of."""
+PATCHES: Final = 64
+"""Squares of a picture of 32x32 pixels."""
 _INDEX: Final = {word: number for number, word in enumerate(WORDS)}
 
 
@@ -41,34 +54,52 @@ def encode_words(captions: Sequence[str]) -> Any:
     rows = []
     for caption in captions:
         words = re.findall(r"[a-z]+", caption.lower())[:LENGTH] or ["<none>"]
-        numbers = [_INDEX.get(word, _INDEX["<unknown>"]) for word in words]
+        numbers = [_INDEX.get("a" if word == "an" else word, _INDEX["<unknown>"]) for word in words]
         rows.append(numbers + [0] * (LENGTH - len(numbers)))
     return torch.tensor(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of n captions: states (n, LENGTH, WIDTH), a mask of real words, and drafts (n, 3, 32, 32)."""
+
+    states: Any
+    mask: Any
+    drafts: Any
+
+
 class CaptionEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers has no types
-    """Word numbers to states of shape (captions, LENGTH, WIDTH) and a mask of real words."""
+    """Word numbers to a `Reading`."""
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self) -> None:
         super().__init__()
         self.words = nn.Embedding(len(WORDS), WIDTH)
         self.places = nn.Parameter(torch.randn(LENGTH, WIDTH) * 0.02)
-        layer = nn.TransformerEncoderLayer(
-            WIDTH,
-            nhead=4,
-            dim_feedforward=256,
-            dropout=0.0,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
-        )
+        shape = {
+            "nhead": 4,
+            "dim_feedforward": 2 * WIDTH,
+            "dropout": 0.0,
+            "activation": "gelu",
+            "batch_first": True,
+            "norm_first": True,
+        }
+        layer = nn.TransformerEncoderLayer(WIDTH, **shape)
         self.layers = nn.TransformerEncoder(layer, num_layers=2, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(WIDTH)
+        self.squares = nn.Parameter(torch.randn(PATCHES, WIDTH))
+        self.drafter = nn.TransformerDecoder(nn.TransformerDecoderLayer(WIDTH, **shape), num_layers=3)
+        self.paint = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, 3 * PATCH**2)
+        )
 
-    def forward(self, numbers: Any) -> tuple[Any, Any]:
-        """States and mask (1 for a word)."""
+    def forward(self, numbers: Any) -> Reading:
+        """Read; the mask is 1 for a word."""
         mask = numbers != 0
         states = self.words(numbers) + self.places
-        states = self.layers(states, src_key_padding_mask=~mask)
-        return self.norm(states), mask
+        states = self.norm(self.layers(states, src_key_padding_mask=~mask))
+        squares = self.squares.expand(len(numbers), -1, -1)
+        squares = self.paint(self.drafter(squares, states, memory_key_padding_mask=~mask))
+        side = int(PATCHES**0.5)
+        grid = squares.transpose(1, 2).reshape(len(numbers), -1, side, side)
+        return Reading(states, mask, nn.functional.pixel_shuffle(grid, PATCH))

@@ -9,11 +9,13 @@ from typing import Any, Final
 import torch
 from diffusers import DiffusionPipeline, ImagePipelineOutput
 
-from ranvier.engines.image.caption import encode_words
+from ranvier.engines.image.caption import Reading, encode_words
 from ranvier.engines.image.unet import BLOCK, SIZE, clean_estimate, unpack
 
 STEPS: Final = 12
 GUIDANCE: Final = 3.0
+SHIFT: Final = 2.5
+"""More than 1 puts more of the steps where there is much noise and objects take shape."""
 
 
 class ScenesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has no types
@@ -42,8 +44,8 @@ class ScenesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has 
             raise ValueError(f"this model draws {SIZE}x{SIZE} pixels, not {width}x{height}")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         noise = self._noise(len(prompts), generator)
-        states, mask = self.caption(encode_words([*prompts, *[""] * len(prompts)]).to(self.device))
-        blocks = self._descend(noise, states, mask, num_inference_steps, guidance_scale)
+        reading = self.caption(encode_words([*prompts, *[""] * len(prompts)]).to(self.device))
+        blocks = self._descend(noise, reading, num_inference_steps, guidance_scale)
         pixels = (unpack(blocks).float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
         return ImagePipelineOutput(images=self.numpy_to_pil(pixels) if output_type == "pil" else pixels)
 
@@ -54,12 +56,13 @@ class ScenesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has 
         rows = [torch.randn(shape, generator=one) for one in generators]
         return torch.stack(rows).to(self.device, self.unet.dtype)
 
-    def _descend(self, blocks: Any, states: Any, mask: Any, steps: int, guidance: float) -> Any:
+    def _descend(self, blocks: Any, reading: Reading, steps: int, guidance: float) -> Any:
         """From noise (share 1) to a picture (share 0); every step looks at the picture with and without caption."""
-        shares = torch.linspace(1, 0, steps + 1, dtype=torch.float64).tolist()
+        even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+        shares = (SHIFT * even / (1 + (SHIFT - 1) * even)).tolist()
         for share, following in itertools.pairwise(shares):
             told = torch.full((2 * len(blocks),), share, device=blocks.device, dtype=blocks.dtype)
-            both = clean_estimate(self.unet, torch.cat([blocks, blocks]), told, states, mask)
+            both = clean_estimate(self.unet, torch.cat([blocks, blocks]), told, reading)
             with_caption, without = both.chunk(2)
             clean = (without + guidance * (with_caption - without)).clamp(-1, 1)
             blocks = clean + (following / share) * (blocks - clean)

@@ -19,13 +19,17 @@ from ranvier.engines.training.scenes import SIZE
 
 PROMPTS: Final = (
     "a large red circle at the top left and a small yellow star at the bottom right on a plain blue ground",
-    "a green triangle and a pink ring on a striped white ground",
-    "a small white crescent at the top right on a shaded black ground",
+    "a green triangle at the top and a pink ring at the bottom on a plain white ground",
     "a large purple cross on a plain yellow ground",
-    "a blue square at the left and a orange diamond at the right on a spotted grey ground",
-    "a teal star on a shaded pink ground",
-    "a medium black ring at the bottom and a medium white circle at the top on a plain green ground",
-    "a yellow crescent and a red square on a spotted purple ground",
+    "a blue square at the left and an orange diamond at the right on a spotted grey ground",
+    "a small white crescent at the top right on a shaded black ground",
+    "a large apple on a plain white ground",
+    "a large panda at the left on a plain orange ground",
+    "a rocket at the top right on a shaded blue ground",
+    "a large pizza at the bottom on a striped green ground",
+    "a cat at the left and a fish at the right on a plain teal ground",
+    "a large tree at the right and a red circle at the left on a shaded pink ground",
+    "a small frog at the bottom left and a large butterfly at the top right on a plain grey ground",
 )
 SEEDS: Final = 8
 SCALE: Final = 3

@@ -1,49 +1,92 @@
-"""Train the scenes model: ``python -m ranvier.engines.training.train_scenes --minutes 40 --out FOLDER``.
+"""Train the scenes model: ``python -m ranvier.engines.training.train_scenes --minutes 100 --sprites F --out F``.
 
 Flow matching: x_t = (1 - t) x + t noise, the network predicts x, the loss is its squared error. A tenth of the
-captions is dropped for guidance. Weights are averaged exponentially and saved as fp16 safetensors every 200 steps.
+captions is dropped for guidance; scenes with a pair of `withheld` are never drawn. Weights are averaged exponentially
+and saved as fp16 safetensors every 200 steps.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import logging
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ranvier.engines.image.caption import CaptionEncoder, encode_words
 from ranvier.engines.image.unet import build_unet, clean_estimate, pack
-from ranvier.engines.training.scenes import captions, draw_scene, paint
+from ranvier.engines.training.painting import Sprites, paint
+from ranvier.engines.training.scenes import captions
+from ranvier.engines.training.sprites import load
+from ranvier.engines.training.withheld import PAIRS, trained_scene
 
 BATCH = 32
 DROPPED = 0.1
+DRAFTS = 64
+"""Pictures of a step that trains drafts alone."""
 SAVE_EVERY = 200
+DECISIVE = 0.75
+NO_FIGURES: dict[str, Any] = {"steps": 0, "draft_steps": 0, "cpu_minutes": 0.0, "withheld_from": 0}
 _log = logging.getLogger(__name__)
 
 
-def batch(rng: np.random.Generator) -> tuple[Any, Any]:
-    """Pixels (n, 12, 16, 16) and word numbers of fresh scenes: no scene is ever seen twice."""
-    scenes = [draw_scene(rng) for _ in range(BATCH)]
-    pixels = torch.from_numpy(np.stack([paint(scene, rng) for scene in scenes]))
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run is asked to do. ``start`` names a folder of an earlier run whose averaged weights are taken up."""
+
+    out: Path
+    minutes: float
+    draft_minutes: float
+    seed: int
+    rate: float
+    start: Path | None
+
+
+def batch(rng: np.random.Generator, sprites: Sprites, pair: float, size: int = BATCH) -> tuple[Any, Any]:
+    """Pixels (n, 12, 16, 16) and word numbers of fresh scenes: no scene is ever seen twice.
+
+    ``pair`` is the share of scenes with two objects.
+    """
+    scenes = [trained_scene(rng, pair=pair) for _ in range(size)]
+    pixels = torch.from_numpy(np.stack([paint(scene, rng, sprites) for scene in scenes]))
     words = encode_words(["" if rng.random() < DROPPED else scene.caption() for scene in scenes])
     return pack(pixels), words
 
 
+def noise_shares(count: int) -> Any:
+    """Shares in (0, 1): three quarters about .85, where it is decided what becomes of a blob, the rest everywhere."""
+    decisive = torch.rand(count) < DECISIVE
+    return torch.sigmoid(torch.where(decisive, 1.7 + 0.9 * torch.randn(count), 1.2 * torch.randn(count)))
+
+
 def loss_of(unet: Any, encoder: Any, pixels: Any, words: Any) -> Any:
     """Squared error of the clean estimate at random noise shares, heavier where little noise is left."""
-    share = torch.sigmoid(torch.randn(len(pixels)) * 1.2 + 0.4)
+    share = noise_shares(len(pixels))
     wide = share[:, None, None, None]
     noisy = (1 - wide) * pixels + wide * torch.randn_like(pixels)
-    states, mask = encoder(words)
-    error = (clean_estimate(unet, noisy, share, states, mask) - pixels) ** 2
-    return (error.mean((1, 2, 3)) / (share + 0.2)).mean()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        reading = encoder(words)
+        seen = replace(reading, drafts=reading.drafts.detach())
+        estimate = clean_estimate(unet, noisy, share, seen)
+    error = (estimate.float() - pixels) ** 2
+    missed = draft_loss(reading.drafts, pixels)
+    return (error.mean((1, 2, 3)) / (share + 0.2)).mean() + missed
+
+
+def draft_loss(drafts: Any, pixels: Any) -> Any:
+    """Squared error of the drafts."""
+    return ((pack(drafts).float() - pixels) ** 2).mean()
 
 
 def save(folder: Path, unet: Any, encoder: Any, facts: dict[str, Any]) -> None:
@@ -57,48 +100,93 @@ def save(folder: Path, unet: Any, encoder: Any, facts: dict[str, Any]) -> None:
     (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def train(folder: Path, minutes: float, seed: int, rate: float, start: Path | None = None) -> None:
-    """Train for ``minutes`` of wall clock; the learning rate warms up for 100 steps and falls to a tenth.
+def train(run: Run, sprites: Sprites) -> None:
+    """Train drafts, then everything; save as it goes.
 
-    ``start`` names a folder of an earlier run whose averaged weights are taken up.
+    Scenes begin with one object mostly, and in the end half of them hold two.
     """
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    unet, encoder = build_unet().to(memory_format=torch.channels_last), CaptionEncoder()
-    before = _take_up(start, unet, encoder) if start else {"steps": 0, "cpu_minutes": 0.0}
+    torch.manual_seed(run.seed)
+    rng = np.random.default_rng(run.seed)
+    unet, encoder = build_unet(), CaptionEncoder()
+    before = _take_up(run.start, unet, encoder) if run.start else NO_FIGURES
+    cpu = time.process_time()
+    drafted = train_drafts(encoder, rng, sprites, run.draft_minutes, run.rate)
+    # The fused attention is slow backwards in bfloat16; convolutions and products are several times faster in it.
+    unet.set_attn_processor(AttnProcessor())
     average = copy.deepcopy((unet, encoder))
-    weights = [*unet.parameters(), *encoder.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01)
-    started, cpu, step, smooth = time.monotonic(), time.process_time(), 0, 1.0
-    while (spent := (time.monotonic() - started) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 100) * (1 - 0.9 * spent)
-        loss = loss_of(unet, encoder, *batch(rng))
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
-        smooth, step = 0.98 * smooth + 0.02 * loss.item(), step + 1
-        _follow(average, (unet, encoder), min(0.995, (step + 1) / (step + 10)))
-        if step % SAVE_EVERY == 0:
-            facts = {
+    optimiser = _optimiser([*unet.parameters(), *encoder.parameters()])
+    smooth = 0.0
+    for step, spent in _steps(run.minutes):
+        loss = loss_of(unet, encoder, *batch(rng, sprites, 0.15 + 0.35 * spent))
+        _learn(optimiser, loss, _rate(run.rate, step, spent))
+        smooth = loss.item() if step == 1 else 0.98 * smooth + 0.02 * loss.item()
+        _follow(average, (unet, encoder), min(0.995, step / (step + 9)))
+        if step % SAVE_EVERY == 0 or spent == 1:
+            figures = {
+                **before,
                 "steps": before["steps"] + step,
-                "batch": BATCH,
-                "seed": seed,
+                "draft_steps": before["draft_steps"] + drafted,
                 "cpu_minutes": round(before["cpu_minutes"] + (time.process_time() - cpu) / 60, 1),
+                "batch": BATCH,
+                "seed": run.seed,
                 "loss": round(smooth, 4),
                 "captions": captions(),
+                "withheld_pairs": PAIRS,
             }
-            save(folder, *average, facts)
-            _log.info("%s", facts)
-    save(folder, *average, {**facts, "steps": before["steps"] + step, "loss": round(smooth, 4)})
+            save(run.out, *average, figures)
+            _log.info("%s", figures)
+
+
+def train_drafts(
+    encoder: CaptionEncoder, rng: np.random.Generator, sprites: Sprites, minutes: float, rate: float
+) -> int:
+    """Train the encoder alone to draft, by which it learns what the words mean; returns the steps."""
+    optimiser, step = _optimiser(list(encoder.parameters())), 0
+    for step, spent in _steps(minutes):
+        pixels, words = batch(rng, sprites, 0.3, DRAFTS)
+        with sdpa_kernel(SDPBackend.MATH):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                drafts = encoder(words).drafts
+            loss = draft_loss(drafts, pixels)
+            _learn(optimiser, loss, _rate(rate, step, spent))
+        if step % SAVE_EVERY == 0:
+            _log.info("drafts: step %d, loss %.4f", step, loss.item())
+    return step
+
+
+def _steps(minutes: float) -> Iterator[tuple[int, float]]:
+    """Numbers from 1, and the share of ``minutes`` of wall clock that is spent; the last one's is 1."""
+    started = time.monotonic()
+    for step in itertools.count(1) if minutes > 0 else ():
+        spent = min(1.0, (time.monotonic() - started) / 60 / minutes)
+        yield step, spent
+        if spent == 1:
+            return
+
+
+def _rate(rate: float, step: int, spent: float) -> float:
+    """Rises for a hundred steps, then falls to a fiftieth with the time."""
+    return rate * min(1.0, step / 100) * (1 - 0.98 * spent)
+
+
+def _optimiser(weights: list[Any]) -> Any:
+    return torch.optim.AdamW(weights, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+
+
+def _learn(optimiser: Any, loss: Any, rate: float) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+        torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+    optimiser.step()
 
 
 def _take_up(start: Path, unet: Any, encoder: Any) -> dict[str, Any]:
     """Load an earlier run's weights; its figures are returned and added to."""
     for name, network in (("unet", unet), ("caption", encoder)):
         network.load_state_dict(load_file(start / f"{name}.safetensors"))
-    figures: dict[str, Any] = json.loads((start / "training.json").read_text())
+    figures: dict[str, Any] = NO_FIGURES | json.loads((start / "training.json").read_text())
     return figures
 
 
@@ -116,15 +204,18 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--minutes", type=float, default=80, help="wall clock for everything")
+    parser.add_argument("--draft-minutes", type=float, default=20, help="before that, for drafts alone")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--start", type=Path, help="folder of an earlier run to go on from")
+    parser.add_argument("--sprites", type=Path, required=True, help="folder for the artists' packages")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(chosen.threads)
-    train(chosen.out, chosen.minutes, chosen.seed, chosen.rate, chosen.start)
+    run = Run(chosen.out, chosen.minutes, chosen.draft_minutes, chosen.seed, chosen.rate, chosen.start)
+    train(run, load(chosen.sprites))
 
 
 if __name__ == "__main__":

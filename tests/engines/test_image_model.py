@@ -10,12 +10,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from ranvier.engines.errors import ModelNotFound  # noqa: E402
-from ranvier.engines.image.calibration import load_calibration  # noqa: E402
+from ranvier.engines.image.calibration import SHIPPED, load_calibration  # noqa: E402
 from ranvier.engines.image.distance import distance  # noqa: E402
 from ranvier.engines.image.model import load_image  # noqa: E402
 from ranvier.engines.image.png import read_png  # noqa: E402
 from ranvier.engines.models import ImageRequest  # noqa: E402
-from ranvier.engines.training.scenes import captions, draw_scene, paint  # noqa: E402
+from ranvier.engines.training.withheld import FAMILIES  # noqa: E402
 
 pytestmark = pytest.mark.models
 
@@ -46,6 +46,12 @@ def test_it_is_the_model_of_the_shipped_gate(model):
     assert (model.info.digest, model.info.dtype) == (gate.digest, gate.dtype)
     assert model.info.kind == "image"
     assert (model.info.extra["width"], model.info.extra["steps"]) == (gate.width, gate.steps)
+
+
+def test_the_shipped_scores_are_of_this_model(model):
+    scores = json.loads((SHIPPED / "judge.json").read_text())
+    assert scores["digest"] == model.info.digest
+    assert set(scores["withheld"]) == set(scores["trained"]) == set(FAMILIES)
 
 
 def test_alone_or_in_any_batch_it_draws_the_same(model, drawn):
@@ -121,13 +127,3 @@ def test_weights_that_can_hold_code_are_refused(tmp_path):
         (tmp_path / part / "config.json").write_text('{"_class_name": "x"}')
     with pytest.raises(ModelNotFound):
         load_image(str(tmp_path))
-
-
-def test_captions_are_compositions_and_leave_much_to_chance():
-    assert captions() >= 100_000
-    rng = np.random.default_rng(0)
-    scene = draw_scene(rng)
-    one, other = paint(scene, rng), paint(scene, rng)
-    assert one.shape == (3, 32, 32)
-    assert one.dtype == np.float32
-    assert not np.array_equal(one, other)
