@@ -27,6 +27,9 @@ class Code(StrEnum):
     DRAINING = "draining"
     DECLINED = "declined"
     FAILED = "failed"
+    UNKNOWN_PREKEY = "unknown-prekey"
+    SEAL_REQUIRED = "seal-required"
+    UNKNOWN_JOB = "unknown-job"
 
     @property
     def status(self) -> int:
@@ -54,4 +57,7 @@ _STATUS = {
     Code.DRAINING: 429,
     Code.DECLINED: 409,
     Code.FAILED: 409,
+    Code.UNKNOWN_PREKEY: 409,
+    Code.SEAL_REQUIRED: 403,
+    Code.UNKNOWN_JOB: 404,
 }

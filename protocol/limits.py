@@ -30,3 +30,10 @@ class Limits:
     rate: float = 50.0
     """Requests a second of one caller, averaged over ``burst`` requests."""
     burst: int = 200
+    max_jobs: int = 64
+    """Long jobs that run, wait or keep a result."""
+    max_jobs_per_caller: int = 8
+    job_ttl: float = 600.0
+    """A finished job's result is kept for this long."""
+    max_job_deadline: float = 3600.0
+    """A long job is cancelled after this time, whatever its caller asked for."""
