@@ -1,0 +1,83 @@
+"""Bodies: models to bytes and back, as the query asks. Sealing and signing come after, and before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ranvier.protocol.buffers import carries_buffers
+from ranvier.protocol.codes import Code
+from ranvier.protocol.errors import InvalidReply, Refusal
+from ranvier.protocol.frame import read_frame, write_frame
+from ranvier.protocol.packing import pack, unpack
+from ranvier.protocol.query import Query
+from ranvier.protocol.synapse import Synapse
+
+JSON: Final = "application/json"
+FRAME: Final = "application/x-ranvier-frame"
+PACKED: Final = "+zlib"
+SEALED: Final = "+sealed"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A body and the content type that is signed with it."""
+
+    content_type: str
+    body: bytes
+
+    def packed(self) -> Encoded:
+        """Compressed, where that pays."""
+        smaller = pack(self.body)
+        return self if smaller is None else Encoded(self.content_type + PACKED, smaller)
+
+
+def is_binary(synapse: type[Synapse]) -> bool:
+    """Whether bodies of this synapse travel as frames: its request or its reply declares a tensor or a blob."""
+    return carries_buffers(synapse) or carries_buffers(synapse.Reply)
+
+
+def encode(model: BaseModel, *, binary: bool) -> Encoded:
+    """A model as JSON, or as a frame. Raises ValueError for what cannot be written."""
+    if binary:
+        return Encoded(FRAME, write_frame(model))
+    return Encoded(JSON, model.__pydantic_serializer__.to_json(model))
+
+
+def read_request(synapse: type[Synapse], body: bytes, query: Query, limit: int) -> Synapse:
+    """The request's model; ``limit`` caps the unpacked bytes. Raises `Refusal`."""
+    try:
+        plain = unpack(body, limit) if query.packed else body
+        return _read(synapse, plain, binary=query.binary)
+    except ValueError as error:
+        raise Refusal(Code.INVALID_REQUEST, fault(error)) from error
+
+
+def read_reply(synapse: type[Synapse], encoded: Encoded, query: Query, limit: int) -> BaseModel:
+    """The reply's model. Raises `InvalidReply` for a body or a content type that was not asked for."""
+    form, body = encoded.content_type, encoded.body
+    try:
+        if form.endswith(PACKED) and query.unpack:
+            form, body = form.removesuffix(PACKED), unpack(body, limit)
+        if form != (FRAME if query.binary else JSON):
+            raise InvalidReply(f"the reply is {form[:64]!r}, which was not asked for")
+        return _read(synapse.Reply, body, binary=query.binary)
+    except ValueError as error:
+        raise InvalidReply(f"the reply is not what {synapse.__name__} declares: {fault(error)}") from error
+
+
+def _read(model: type[M], body: bytes, *, binary: bool) -> M:
+    return read_frame(model, body) if binary else model.model_validate_json(body)
+
+
+def fault(error: ValueError) -> str:
+    """The first fault, short, without echoing what was sent."""
+    if not isinstance(error, ValidationError):
+        return str(error)[:120]
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])[:64]
+    return f"{place or 'body'}: {first['msg'][:120]}"
