@@ -17,16 +17,19 @@ from ranvier.protocol.codes import Code
 from ranvier.protocol.dendrite import Dendrite
 from ranvier.protocol.door import Door
 from ranvier.protocol.errors import HandlerUnfit, InvalidReply, ProtocolError, Refusal, SigningError
+from ranvier.protocol.job import Job
 from ranvier.protocol.keys import Keypair, keypair_from_uri
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.nonces import NonceClock, ReplayGuard
 from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused, TimedOut, Unreachable
 from ranvier.protocol.synapse import Reply, Synapse
+from ranvier.protocol.tensor import Blob, Like, Tensor
 
 __all__ = [
     "AddressPolicy",
     "Answered",
     "Axon",
+    "Blob",
     "Caller",
     "Code",
     "Dendrite",
@@ -34,7 +37,9 @@ __all__ = [
     "HandlerUnfit",
     "Invalid",
     "InvalidReply",
+    "Job",
     "Keypair",
+    "Like",
     "Limits",
     "NonceClock",
     "Outcome",
@@ -47,6 +52,7 @@ __all__ = [
     "Standing",
     "Synapse",
     "Target",
+    "Tensor",
     "TimedOut",
     "Unreachable",
     "keypair_from_uri",

@@ -6,35 +6,28 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from pydantic import BaseModel
 
-from ranvier.protocol.btauth import Signed, prove, read_claim
-from ranvier.protocol.caller import Caller
+from ranvier.protocol.codec import JSON
 from ranvier.protocol.codes import Code
 from ranvier.protocol.door import Door
 from ranvier.protocol.errors import ProtocolError, Refusal
-from ranvier.protocol.gate import Gate, RateLimit
-from ranvier.protocol.handlers import Handler, Served, served
+from ranvier.protocol.exchange import Exchange
+from ranvier.protocol.gate import Gate
+from ranvier.protocol.handlers import Handler, served
 from ranvier.protocol.keys import Keypair
-from ranvier.protocol.legacy.server import (
-    is_legacy,
-    legacy_refusal,
-    legacy_response,
-    prove_legacy,
-    read_legacy_call,
-    read_legacy_claim,
-)
+from ranvier.protocol.legacy.axon import LegacyExchange
+from ranvier.protocol.legacy.server import is_legacy
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.nonces import ReplayGuard
-from ranvier.protocol.request import Call, read_body, read_call, refusal_response, reply_response
-from ranvier.protocol.streams import StreamWriter
+from ranvier.protocol.prekeys import PREKEY_ROUTE
+from ranvier.protocol.request import refusal_body
+from ranvier.protocol.service import Service
 from ranvier.protocol.synapse import Synapse
 
 S = TypeVar("S", bound=Synapse)
@@ -45,10 +38,8 @@ _http_log.addFilter(
 )
 """aiohttp's log, less what is only a peer's broken HTTP: strangers must not fill our logs with tracebacks."""
 
-BUFFERED = 1 << 15
+BUFFERED: Final = 1 << 15
 """Bytes of a reply that the socket takes at once: nobody has to wait for a caller that does not read."""
-LAST_FRAMES = 2.0
-"""Seconds for the refusal that ends a stream."""
 
 
 class Axon:
@@ -70,24 +61,29 @@ class Axon:
         limits: Limits | None = None,
         replay: ReplayGuard | None = None,
         now: Callable[[], int] = time.time_ns,
+        seal_required: bool = False,
         legacy: bool = False,
     ) -> None:
-        """``legacy`` also answers callers of the 10.x wire: docs/legacy.md says what that leaves open."""
+        """``seal_required`` refuses bodies in clear; sealed ones are always taken.
+
+        ``legacy`` also answers callers of the 10.x wire, in clear: docs/legacy.md says what that leaves open.
+        """
+        if legacy and seal_required:
+            raise ProtocolError("the 10.x wire is in clear: an axon that requires seals cannot speak it")
         self.key, self.door = key, door
-        self._legacy = legacy
         self.limits = limits or Limits()
-        self.stats: Counter[str] = Counter()
-        """How many requests ended in each way: ``answered`` or a refusal's code."""
-        self.received = self.sent = 0
-        """Bytes of request and reply bodies, as they travelled."""
+        self._legacy = legacy
         self._host, self._port = host, port
-        self._replay = replay if replay is not None else ReplayGuard()
-        self._now = now
-        self._gate, self._rate = Gate(self.limits), RateLimit(self.limits)
-        self._served: dict[str, Served] = {}
+        self._service = Service(
+            key,
+            door=door,
+            limits=self.limits,
+            replay=replay if replay is not None else ReplayGuard(),
+            now=now,
+            seal_required=seal_required,
+        )
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
-        self._draining = False
 
     @property
     def port(self) -> int:
@@ -99,11 +95,26 @@ class Axon:
     @property
     def gate(self) -> Gate:
         """The queue, for metrics."""
-        return self._gate
+        return self._service.gate
+
+    @property
+    def stats(self) -> Counter[str]:
+        """How many requests ended in each way: ``answered`` or a refusal's code."""
+        return self._service.endings
+
+    @property
+    def received(self) -> int:
+        """Bytes of request bodies, as they travelled."""
+        return self._service.received
+
+    @property
+    def sent(self) -> int:
+        """Bytes of reply bodies, as they travelled."""
+        return self._service.sent
 
     def serve(self, synapse: type[S], handler: Handler[S]) -> Self:
         """Answer ``synapse`` with ``handler``; raises `HandlerUnfit`."""
-        self._served[synapse.route()] = served(synapse, handler)
+        self._service.served[synapse.route()] = served(synapse, handler)
         return self
 
     async def start(self) -> None:
@@ -138,15 +149,16 @@ class Axon:
         self._runner = runner
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Refuse what comes (``draining``), let what runs finish within ``grace`` seconds, close."""
+        """Refuse what comes (``draining``), let what runs finish within ``grace`` seconds, close; jobs are cut off."""
         if self._runner is None:
             return
-        self._draining = True
+        self._service.draining = True
         try:
             async with asyncio.timeout(grace):
-                await self._gate.idle()
+                await self.gate.idle()
         except TimeoutError:
-            _log.warning("%d requests were cut off after %.1f s of grace", self._gate.running, grace)
+            _log.warning("%d requests were cut off after %.1f s of grace", self.gate.running, grace)
+        await self._service.jobs.stop()
         await self._runner.cleanup()
         self._runner = None
 
@@ -160,27 +172,31 @@ class Axon:
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._legacy and is_legacy(request.headers):
-            return await self._handle_legacy(request)
-        signed: Signed | None = None
-        try:
-            self._check_connection()
-            claim = read_claim(request.headers, self.key.ss58_address, self._now())
-            body = await read_body(request, self.limits)
-            self.received += len(body)
-            signed = prove(claim, request.method, request.raw_path, body)
-            response = await self._admitted(request, body, signed)
-        except Refusal as refusal:
-            self.stats[refusal.code.value] += 1
-            response = refusal_response(refusal, self.key if signed else None, signed)
+        response = await self._response(request)
         if not response.prepared:
             await self._hand_over(request, response)
         return response
 
+    async def _response(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._server is not None and len(self._server.connections) > self.limits.max_connections:
+            return self._turned_away(Refusal(Code.BUSY, "too many connections", retry_after=2.0))
+        if request.method == "GET" and request.raw_path == PREKEY_ROUTE:
+            return web.Response(body=self._service.prekeys.current().to_json(), content_type=JSON)
+        if self._legacy and is_legacy(request.headers):
+            return await LegacyExchange(self._service, request).respond()
+        return await Exchange(self._service, request).respond()
+
+    def _turned_away(self, refusal: Refusal) -> web.Response:
+        self.stats[refusal.code.value] += 1
+        response = web.Response(body=refusal_body(refusal), status=refusal.code.status, content_type=JSON)
+        response.force_close()
+        return response
+
     async def _hand_over(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Small replies are left to the server, in one piece with its head."""
-        size = _size(response)
-        self.sent += size
+        body = response.body if isinstance(response, web.Response) else b""
+        size = len(body) if isinstance(body, bytes | bytearray) else 0
+        self._service.sent += size
         if size > BUFFERED:
             await self._send(request, response)
 
@@ -195,151 +211,3 @@ class Axon:
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()
-
-    def _check_connection(self) -> None:
-        if self._server is not None and len(self._server.connections) > self.limits.max_connections:
-            raise Refusal(Code.BUSY, "too many connections", retry_after=2.0)
-
-    async def _admitted(self, request: web.BaseRequest, body: bytes, signed: Signed) -> web.StreamResponse:
-        caller = self._enter(signed.hotkey, signed.nonce)
-        call = read_call(request, body, self._served, self.limits)
-        try:
-            async with asyncio.timeout(call.deadline) as clock, self._gate.turn(caller):
-                if call.streams:
-                    ends = clock.when()
-                    clock.reschedule(None)  # from its head on, only the stream itself can say that it is late
-                    return await self._stream(request, call, caller, signed, ends)
-                return await self._answer(call.served, call.synapse, caller, signed)
-        except TimeoutError as error:
-            raise Refusal(Code.DEADLINE, "the deadline passed") from error
-
-    def _enter(self, hotkey: str, nonce: int) -> Caller:
-        """The caller, let in. The door keeps nothing, so it comes first: keys are free and must not fill our memory."""
-        caller = self.door.admit(hotkey)
-        self._replay.accept(hotkey, nonce, self._now())
-        self._rate.take(hotkey, time.monotonic())
-        if self._draining:
-            raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
-        return caller
-
-    async def _handle_legacy(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The same order for the 10.x wire."""
-        try:
-            self._check_connection()
-            if request.method != "POST":
-                raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
-            claim = read_legacy_claim(request.headers, self.key.ss58_address, self._now())
-            body = await read_body(request, self.limits)
-            self.received += len(body)
-            caller = self._enter(prove_legacy(claim, self.key.ss58_address), claim.nonce)
-            call, content = read_legacy_call(request.path, body, claim, self._served, self.limits)
-            async with asyncio.timeout(call.deadline), self._gate.turn(caller):
-                response = await self._respond(
-                    call.served,
-                    call.synapse,
-                    caller,
-                    lambda reply: legacy_response(call, content, reply),
-                )
-        except TimeoutError:
-            response = self._legacy_refusal(Refusal(Code.DEADLINE, "the deadline passed"))
-        except Refusal as refusal:
-            response = self._legacy_refusal(refusal)
-        await self._hand_over(request, response)
-        return response
-
-    def _legacy_refusal(self, refusal: Refusal) -> web.Response:
-        self.stats[refusal.code.value] += 1
-        return legacy_refusal(refusal)
-
-    async def _answer(self, served: Served, synapse: Synapse, caller: Caller, signed: Signed) -> web.Response:
-        return await self._respond(
-            served, synapse, caller, lambda reply: reply_response(self.key, signed, reply)
-        )
-
-    async def _respond(
-        self, served: Served, synapse: Synapse, caller: Caller, shape: Callable[[BaseModel], web.Response]
-    ) -> web.Response:
-        """Run the handler and shape its reply; raises `Refusal` for whatever goes wrong in either."""
-        try:
-            if served.streams:
-                response = shape(await _last(served.handler(synapse, caller)))
-            else:
-                response = shape(_reply(await served.handler(synapse, caller)))
-        except Refusal:
-            raise
-        except Exception as error:  # a handler may raise anything; the caller learns only that it failed
-            raise self._failed(served, error) from error
-        self.stats["answered"] += 1
-        return response
-
-    async def _stream(
-        self, request: web.BaseRequest, call: Call, caller: Caller, signed: Signed, ends: float | None
-    ) -> web.StreamResponse:
-        writer = StreamWriter(self.key, signed)
-        refusal: Refusal | None = None
-        response = await writer.open(request)
-        try:
-            async with asyncio.timeout_at(ends) as clock:
-                await self._pieces(writer, call, caller)
-        except Refusal as refused:
-            refusal = refused
-        except Exception as error:  # noqa: BLE001  as in `_answer`
-            if clock.expired():
-                refusal = Refusal(Code.DEADLINE, "the deadline passed")
-            elif request.transport is not None and not request.transport.is_closing():
-                refusal = self._failed(call.served, error)
-        # The stream has begun, so a refusal is its last frame.
-        if refusal is not None:
-            await _end(request, writer, refusal)
-        self.stats[writer.ending] += 1
-        self.sent += response.body_length
-        return response
-
-    async def _pieces(self, writer: StreamWriter, call: Call, caller: Caller) -> None:
-        served = call.served
-        if not served.streams:
-            await writer.write(_reply(await served.handler(call.synapse, caller)))
-            return
-        async with aclosing(served.handler(call.synapse, caller)) as items:
-            async for item in items:
-                if not isinstance(item, str):
-                    await writer.write(_reply(item))
-                    return
-                await writer.write(item)
-        _reply(None)
-
-    def _failed(self, served: Served, error: Exception) -> Refusal:
-        _log.error("the handler of %s failed: %s: %s", served.synapse.__name__, type(error).__name__, error)
-        _log.debug("handler failure", exc_info=error)
-        return Refusal(Code.FAILED, "the handler failed")
-
-
-def _size(response: web.StreamResponse) -> int:
-    body = response.body if isinstance(response, web.Response) else b""
-    return len(body) if isinstance(body, bytes | bytearray) else 0
-
-
-async def _last(items: AsyncGenerator[Any, None]) -> BaseModel:
-    """The reply of a handler that streams, for a caller that wants no pieces."""
-    async with aclosing(items):
-        async for item in items:
-            if not isinstance(item, str):
-                return _reply(item)
-    return _reply(None)
-
-
-def _reply(item: object) -> BaseModel:
-    """What a handler returned, if it is a reply."""
-    if not isinstance(item, BaseModel):
-        raise TypeError(f"a handler ends with a reply, not with {type(item).__name__}")
-    return item
-
-
-async def _end(request: web.BaseRequest, writer: StreamWriter, refusal: Refusal) -> None:
-    """Send the last frames to a caller that may have stopped reading; it must not hold its turn for ever."""
-    try:
-        async with asyncio.timeout(LAST_FRAMES):
-            await writer.refuse(refusal)
-    except (TimeoutError, ConnectionError):
-        if request.transport is not None:
-            request.transport.abort()

@@ -38,7 +38,8 @@ class Encoded:
 
 def is_binary(synapse: type[Synapse]) -> bool:
     """Whether bodies of this synapse travel as frames: its request or its reply declares a tensor or a blob."""
-    return carries_buffers(synapse) or carries_buffers(synapse.Reply)
+    reply: type[BaseModel] = synapse.Reply
+    return carries_buffers(synapse) or carries_buffers(reply)
 
 
 def encode(model: BaseModel, *, binary: bool) -> Encoded:
@@ -65,7 +66,8 @@ def read_reply(synapse: type[Synapse], encoded: Encoded, query: Query, limit: in
             form, body = form.removesuffix(PACKED), unpack(body, limit)
         if form != (FRAME if query.binary else JSON):
             raise InvalidReply(f"the reply is {form[:64]!r}, which was not asked for")
-        return _read(synapse.Reply, body, binary=query.binary)
+        reply: type[BaseModel] = synapse.Reply
+        return _read(reply, body, binary=query.binary)
     except ValueError as error:
         raise InvalidReply(f"the reply is not what {synapse.__name__} declares: {fault(error)}") from error
 

@@ -3,59 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
-import json
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
-from pydantic import ValidationError
-from yarl import URL
+from pydantic import BaseModel
 
 from ranvier.protocol.addresses import AddressPolicy
-from ranvier.protocol.btauth import sign_request
 from ranvier.protocol.caller import Target
+from ranvier.protocol.codec import SEALED, is_binary
+from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import InvalidReply
+from ranvier.protocol.job import JOB_ROUTE, MAX_WAIT, Job, JobPoll
 from ranvier.protocol.keys import Keypair
 from ranvier.protocol.legacy.client import legacy_outcome, legacy_request
 from ranvier.protocol.limits import Limits
+from ranvier.protocol.message import Message, Sender, url_of
 from ranvier.protocol.nonces import NonceClock
-from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused, TimedOut, Unreachable
-from ranvier.protocol.replies import REPLY_SIGNATURE, check_reply
+from ranvier.protocol.outcome import Invalid, Outcome, Refused, TimedOut, Unreachable
+from ranvier.protocol.prekeys import PREKEY_ROUTE, Prekey, PrekeyCache
+from ranvier.protocol.query import Mode, Query
+from ranvier.protocol.resolver import GuardedResolver
+from ranvier.protocol.response import Response, answer, lines, refused, streamed, with_partial
 from ranvier.protocol.streams import STREAM_TYPE, StreamReader
 from ranvier.protocol.synapse import Synapse
 
-MAX_REFUSAL = 4096
-"""Bytes of a refusal that are read; ours are a few hundred."""
-MAX_WAIT = 3600.0
-"""Seconds that a refusal may ask to wait; more is taken for no answer."""
+T = TypeVar("T")
+Failure = Invalid | TimedOut | Unreachable
 
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A response whose head arrived, with the digest of the request that it answers."""
-
-    response: aiohttp.ClientResponse
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """A request as it goes out."""
-
-    url: URL
-    body: bytes
-    headers: dict[str, str]
-    digest: bytes
+POLL_EVERY: Final = 10.0
+"""Seconds that one poll for a long job waits at the miner."""
+_SLACK: Final = 5.0
+"""Seconds beyond its wait that a poll may take."""
 
 
 class Dendrite:
@@ -72,16 +55,25 @@ class Dendrite:
         limits: Limits | None = None,
         addresses: AddressPolicy | None = None,
         now: Callable[[], int] = time.time_ns,
+        seal: bool = False,
+        compress: bool = False,
     ) -> None:
+        """``seal`` encrypts every body, and takes no answer in clear; ``compress`` packs those in clear, where it pays.
+
+        Neither falls back: a miner without a prekey is not asked by a dendrite that seals.
+        """
         self.key = key
         self.limits = limits or Limits()
         self.addresses = addresses or AddressPolicy.public()
-        self._nonces = NonceClock(now)
+        self._now, self._nonces = now, NonceClock(now)
+        self._sender = Sender(key, compress)
+        self._prekeys = PrekeyCache(now=now) if seal else None
         self._session: aiohttp.ClientSession | None = None
+        self._farewells: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=0, resolver=_GuardedResolver(self.addresses), keepalive_timeout=3.0
+            limit=0, limit_per_host=0, resolver=GuardedResolver(self.addresses), keepalive_timeout=3.0
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -97,6 +89,8 @@ class Dendrite:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._farewells:
+            await asyncio.wait(self._farewells)
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -113,29 +107,69 @@ class Dendrite:
             *(self.ask(target, request, deadline=deadline) for target, request in requests)
         )
 
-    async def ask_legacy(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
-        """Ask an axon of the 10.x wire. An answer is never proven; nothing falls back to this by itself."""
-        return await self._guarded(target, deadline, self._ask_legacy(target, request, deadline))
-
     async def stream(
         self, target: Target, request: Synapse, *, deadline: float
     ) -> AsyncIterator[str | Outcome[Any]]:
-        """Pieces of text as they come, then the outcome. Pieces are not proven before the outcome is `Answered`."""
+        """Pieces of text as they come, then the outcome. Pieces are not proven before the outcome is `Answered`.
+
+        Any other outcome keeps them in its ``partial``.
+        """
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        kept: list[str] = []
         work = asyncio.ensure_future(
             self._guarded(target, deadline, self._stream(target, request, deadline, pieces))
         )
         work.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             while (piece := await pieces.get()) is not None:
+                kept.append(piece)
                 yield piece
-            yield await work
+            yield with_partial(await work, kept)
         finally:
             work.cancel()
 
-    async def _guarded(
-        self, target: Target, deadline: float, work: Coroutine[Any, Any, Outcome[Any]]
+    async def ask_job(
+        self, target: Target, request: Synapse, *, within: float, deadline: float = 10.0
     ) -> Outcome[Any]:
+        """Begin a long job and poll until it ends, at most ``within`` seconds; cancelled with this call.
+
+        ``deadline`` is for beginning it, in seconds. A miner that cannot be reached for a while is asked again.
+        """
+        started = _clock()
+        job = await self.start_job(target, request, within=within, deadline=deadline)
+        if not isinstance(job, Job):
+            return job
+        try:
+            outcome = await self._ended(job, started + within)
+        except asyncio.CancelledError:
+            farewell = asyncio.ensure_future(self.cancel_job(job, deadline=2.0))
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
+            raise
+        return replace(outcome, elapsed=_clock() - started)
+
+    async def start_job(
+        self, target: Target, request: Synapse, *, within: float, deadline: float = 10.0
+    ) -> Job | Refused | Failure:
+        """Begin a long job that may take ``within`` seconds; where its fate is unknown it says so (``doubt``)."""
+        return await self._guarded(target, deadline, self._start(target, request, within, deadline))
+
+    async def poll_job(self, job: Job, *, wait: float = POLL_EVERY) -> Outcome[Any] | None:
+        """The job's outcome; None if it still runs after ``wait`` seconds (at most 60)."""
+        wait = min(wait, MAX_WAIT)
+        poll = JobPoll(job=job.id, wait=int(wait * 1000))
+        return await self._guarded(job.target, wait + _SLACK, self._poll(job, poll))
+
+    async def cancel_job(self, job: Job, *, deadline: float = 10.0) -> Outcome[Any] | None:
+        """End a job, whatever it has come to: None, or what went wrong."""
+        return await self._guarded(job.target, deadline, self._poll(job, JobPoll(job=job.id, cancel=True)))
+
+    async def ask_legacy(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
+        """Ask an axon of the 10.x wire. An answer is never proven; nothing falls back to this by itself."""
+        return await self._guarded(target, deadline, self._ask_legacy(target, request, deadline))
+
+    async def _guarded(self, target: Target, deadline: float, work: Coroutine[Any, Any, T]) -> T | Failure:
+        """Whatever goes wrong with the peer is an outcome, never an exception."""
         started = _clock()
         try:
             async with asyncio.timeout(deadline):
@@ -152,185 +186,157 @@ class Dendrite:
             return Unreachable(target, _clock() - started, str(error)[:200])
 
     async def _ask(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
+        started, query = _clock(), _query(type(request), deadline)
+
+        async def once() -> Outcome[Any]:
+            message = await self._message(target, request.route(), request, query)
+            response = await self._response(message)
+            return answer(
+                target, _clock() - started, type(request), message, response, message.query, self.limits
+            )
+
+        return await self._resealing(target, once)
+
+    async def _resealing(self, target: Target, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Once more with a fresh prekey, where the miner proves that it erased the one that was used."""
+        outcome = await once()
+        if self._prekeys is None or not isinstance(outcome, Refused):
+            return outcome
+        if outcome.code != Code.UNKNOWN_PREKEY or not outcome.proven:
+            return outcome
+        self._prekeys.forget(target.hotkey)
+        return await once()
+
+    async def _stream(
+        self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
+    ) -> Outcome[Any]:
+        started, query = _clock(), replace(_query(type(request), deadline), mode=Mode.STREAM)
+
+        async def once() -> Outcome[Any]:
+            message = await self._message(target, request.route(), request, query)
+            async with self._post(message) as response:
+                if response.content_type != STREAM_TYPE + (SEALED if message.session else ""):
+                    return refused(
+                        target, _clock() - started, message, await Response.read(response, self.limits)
+                    )
+                reader, size = StreamReader(target.hotkey, message.digest, message.session), 0
+                async for line in lines(response, self.limits.max_reply):
+                    size += len(line)
+                    piece = reader.take(line)
+                    if piece is not None:
+                        pieces.put_nowait(piece)
+            return streamed(target, _clock() - started, type(request), reader, size, self.limits)
+
+        return await self._resealing(target, once)
+
+    async def _start(
+        self, target: Target, request: Synapse, within: float, deadline: float
+    ) -> Job | Refused | Failure:
+        query = replace(_query(type(request), within), mode=Mode.JOB)
+
+        async def once() -> Job | Refused | Failure:
+            message = await self._message(target, request.route(), request, query)
+            job = Job(target, type(request), message.digest.hex(), query)
+            begun = await self._guarded(target, deadline, self._state(target, message))
+            if isinstance(begun, TimedOut | Invalid):
+                return replace(job, doubt=begun)
+            return begun or job
+
+        return await self._resealing(target, once)
+
+    async def _state(self, target: Target, message: Message) -> Refused | Invalid | None:
+        """None for an acknowledgement. Raises `InvalidReply`."""
         started = _clock()
-        message = self._message(target, request, deadline, "")
-        async with self._post(message) as response:
-            body = await self._read(response)
-            sent = _Sent(response, message.digest)
-            if response.status != 200:
-                return _refused(target, _clock() - started, sent, body)
-            _check(sent, target, body)
-            reply = _parse(request, body)
-            return Answered(target, _clock() - started, reply, len(body))
+        response = await self._response(message)
+        if response.status != 202:
+            return refused(target, _clock() - started, message, response)
+        response.check(target, message)
+        response.opened(message)
+        return None
+
+    async def _poll(self, job: Job, poll: JobPoll) -> Outcome[Any] | None:
+        started, query = _clock(), Query(deadline=poll.wait + int(_SLACK * 1000))
+
+        async def once() -> Outcome[Any] | None:
+            message = await self._message(job.target, JOB_ROUTE, poll, query)
+            response = await self._response(message)
+            if response.status == 202:
+                response.check(job.target, message)
+                response.opened(message)
+                return None
+            asked = replace(job.query, unpack=message.query.unpack)
+            return answer(job.target, _clock() - started, job.synapse, message, response, asked, self.limits)
+
+        return await self._resealing(job.target, once)
+
+    async def _ended(self, job: Job, until: float) -> Outcome[Any]:
+        """What a job came to by ``until`` (loop time); what only its connection came to is asked again."""
+        while (left := until - _clock()) > 0:
+            outcome = await self.poll_job(job, wait=min(left, POLL_EVERY))
+            if isinstance(outcome, Refused) and outcome.code == Code.UNKNOWN_JOB and job.doubt is not None:
+                return job.doubt
+            if isinstance(outcome, TimedOut | Unreachable):
+                await asyncio.sleep(min(1.0, left))
+            elif outcome is not None:
+                return outcome
+        return TimedOut(job.target, 0.0)
 
     async def _ask_legacy(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
         started = _clock()
         self._check_address(target)
         headers, body = legacy_request(self.key, target, request, deadline, self._nonces.next())
-        message = _Message(_url(target.host, target.port, request.route()), body, headers, b"")
+        message = Message(url_of(target.host, target.port, request.route()), body, headers, b"", Query())
         async with self._post(message) as response:
-            found = await self._read(response)
+            found = await Response.read(response, self.limits)
             elapsed = _clock() - started
-            return legacy_outcome(target, elapsed, request, response.status, response.headers, found)
+            return legacy_outcome(target, elapsed, request, response.status, response.headers, found.body)
 
-    async def _stream(
-        self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
-    ) -> Outcome[Any]:
-        started = _clock()
-        message = self._message(target, request, deadline, "&mode=stream")
-        async with self._post(message) as response:
-            if response.content_type != STREAM_TYPE:
-                body = await self._read(response)
-                return _refused(target, _clock() - started, _Sent(response, message.digest), body)
-            reader = StreamReader(target.hotkey, message.digest)
-            size = 0
-            async for line in _lines(response, self.limits.max_reply):
-                size += len(line)
-                piece = reader.take(line)
-                if piece is not None:
-                    pieces.put_nowait(piece)
-            return _streamed(target, _clock() - started, request, reader, size)
-
-    def _message(self, target: Target, request: Synapse, deadline: float, more: str) -> _Message:
+    async def _message(self, target: Target, route: str, request: BaseModel, query: Query) -> Message:
         """The request signed; raises `aiohttp.ClientConnectionError` for an address that must not be called."""
         self._check_address(target)
-        body = request.__pydantic_serializer__.to_json(request)
-        path = f"{request.route()}?deadline={max(1, int(deadline * 1000))}{more}"
-        headers, digest = sign_request(self.key, "POST", path, body, target.hotkey, self._nonces.next())
-        headers["Content-Type"] = "application/json"
-        headers["Accept-Encoding"] = "identity"
-        return _Message(_url(target.host, target.port, path), body, headers, digest)
+        prekey = None if self._prekeys is None else await self._prekey(target, self._prekeys)
+        return self._sender.write(target, route, request, query, self._nonces.next(), prekey)
+
+    async def _prekey(self, target: Target, cache: PrekeyCache) -> Prekey:
+        """The miner's prekey, from memory or from the miner. Raises `InvalidReply` for one that cannot be believed."""
+        held = cache.get(target.hotkey)
+        if held is not None:
+            return held
+        url = url_of(target.host, target.port, PREKEY_ROUTE)
+        async with self._opened().get(
+            url, headers={"Accept-Encoding": "identity"}, allow_redirects=False
+        ) as response:
+            found = await Response.read(response, self.limits)
+        if found.status != 200:
+            raise InvalidReply("the miner has no prekey: it cannot be asked under a seal")
+        prekey = Prekey.read(found.body, target.hotkey, self._now())
+        cache.put(prekey)
+        return prekey
 
     def _check_address(self, target: Target) -> None:
         refusal = self.addresses.refusal(target.host)
         if refusal is not None:
             raise aiohttp.ClientConnectionError(refusal)
 
-    def _post(self, message: _Message) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        if self._session is None:
-            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
-        return self._session.post(
+    async def _response(self, message: Message) -> Response:
+        async with self._post(message) as response:
+            return await Response.read(response, self.limits)
+
+    def _post(self, message: Message) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._opened().post(
             message.url, data=message.body, headers=message.headers, allow_redirects=False
         )
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body as it came, capped; a compressed one is refused, so bytes on the wire are bytes in memory."""
-        if "Content-Encoding" in response.headers:
-            raise InvalidReply("the reply is compressed")
-        limit = self.limits.max_reply if response.status == 200 else MAX_REFUSAL
-        parts, size = [], 0
-        async for part in response.content.iter_any():
-            size += len(part)
-            if size > limit:
-                raise InvalidReply(f"the reply is longer than {limit} bytes")
-            parts.append(part)
-        return b"".join(parts)
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
+        return self._session
 
 
-class _GuardedResolver(AbstractResolver):
-    """Resolves names and drops every address that the policy refuses, so a name cannot lead where a literal may not."""
-
-    def __init__(self, policy: AddressPolicy) -> None:
-        self._policy, self._inner = policy, ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """As the system resolves, less what is refused."""
-        found = await self._inner.resolve(host, port, family)
-        allowed = [one for one in found if not self._policy.refusal_of(ipaddress.ip_address(one["host"]))]
-        if not allowed:
-            raise OSError(errno.EADDRNOTAVAIL, f"{host} leads to no address that may be called")
-        return allowed
-
-    async def close(self) -> None:
-        """Release the system resolver."""
-        await self._inner.close()
-
-
-@lru_cache(maxsize=4096)
-def _url(host: str, port: int, path: str) -> URL:
-    """Built once for each miner and deadline: parsing costs as much as a signature."""
-    if not 0 < port < 1 << 16:
-        raise aiohttp.ClientConnectionError(f"{port} is no port that can be called")
-    named = f"[{host}]" if ":" in host else host
-    return URL(f"http://{named}:{port}{path}", encoded=True)
+def _query(synapse: type[Synapse], deadline: float) -> Query:
+    return Query(deadline=max(1, int(deadline * 1000)), binary=is_binary(synapse))
 
 
 def _clock() -> float:
     """Seconds by the loop's clock: the one that deadlines go by, also where a test simulates time."""
     return asyncio.get_running_loop().time()
-
-
-def _check(sent: _Sent, target: Target, body: bytes) -> None:
-    response = sent.response
-    signature = response.headers.get(REPLY_SIGNATURE)
-    content_type = response.headers.get("Content-Type", "").partition(";")[0]
-    check_reply(signature, sent.digest, target.hotkey, response.status, content_type, body)
-
-
-def _parse(request: Synapse, body: bytes) -> Any:
-    try:
-        return type(request).Reply.model_validate_json(body)
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidReply(
-            f"the reply is not what {type(request).__name__} declares: {fault['msg'][:120]}"
-        ) from error
-
-
-def _refused(target: Target, elapsed: float, sent: _Sent, body: bytes) -> Outcome[Any]:
-    if sent.response.status < 400:
-        return Invalid(target, elapsed, f"status {sent.response.status} is neither an answer nor a refusal")
-    try:
-        content = json.loads(body)
-        code, detail = str(content["code"])[:40], str(content.get("detail", ""))[:200]
-        retry_after = _seconds(content.get("retry_after"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Invalid(target, elapsed, f"status {sent.response.status} without a refusal's code")
-    try:
-        _check(sent, target, body)
-    except InvalidReply:
-        proven = False
-    else:
-        proven = True
-    return Refused(target, elapsed, code, detail, retry_after, proven)
-
-
-def _seconds(wait: object) -> float | None:
-    """A peer's ``retry_after``, where it is a time that a caller can wait: zero to `MAX_WAIT`."""
-    fits = isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait <= MAX_WAIT
-    return float(wait) if fits else None  # type: ignore[arg-type]
-
-
-def _streamed(
-    target: Target, elapsed: float, request: Synapse, reader: StreamReader, size: int
-) -> Outcome[Any]:
-    if not reader.finished:
-        raise InvalidReply("the stream was cut short")
-    if reader.refusal is not None:
-        code, detail = str(reader.refusal.get("code"))[:40], str(reader.refusal.get("detail", ""))[:200]
-        return Refused(target, elapsed, code, detail, proven=True)
-    try:
-        body = json.dumps(reader.reply).encode()
-    except RecursionError as error:
-        raise InvalidReply("the reply is nested too deeply") from error
-    return Answered(target, elapsed, _parse(request, body), size)
-
-
-async def _lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
-    """Lines without their ends; at most ``limit`` bytes together."""
-    held: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit:
-            raise InvalidReply(f"the stream is longer than {limit} bytes")
-        # Parts of an unfinished line are joined once: a drip of single bytes must not cost their square.
-        first, *rest = part.split(b"\n")
-        held.append(first)
-        for following in rest:
-            yield b"".join(held)
-            held = [following]
-    if any(held):
-        raise InvalidReply("the stream was cut short")

@@ -47,8 +47,10 @@ def join(head: bytes, buffers: Sequence[memoryview]) -> bytes:
     sizes = struct.pack(f"<{len(buffers)}Q", *(buffer.nbytes for buffer in buffers))
     start = _START.pack(MAGIC, len(head), len(buffers), 0) + sizes
     parts: list[bytes | memoryview] = []
-    for part in (start, head, *buffers):
-        parts += (part, bytes(-len(part) % ALIGNMENT))
+    whole: tuple[bytes | memoryview, ...] = (start, head, *buffers)
+    for part in whole:
+        parts.append(part)
+        parts.append(bytes(-len(part) % ALIGNMENT))
     return b"".join(parts[:-1])
 
 

@@ -33,6 +33,8 @@ class Limits:
     max_jobs: int = 64
     """Long jobs that run, wait or keep a result."""
     max_jobs_per_caller: int = 8
+    max_running_jobs: int = 4
+    """Jobs have places of their own: they must not take those of short requests."""
     job_ttl: float = 600.0
     """A finished job's result is kept for this long."""
     max_job_deadline: float = 3600.0

@@ -1,4 +1,7 @@
-"""What came of a request: one of five, never an exception for what the peer did."""
+"""What came of a request: one of five, never an exception for what the peer did.
+
+``partial`` is the text of a stream that came before it went wrong: kept, but proven by nobody.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[R]):
-    """A signed reply of the declared shape. ``elapsed`` is in seconds, ``size`` in bytes of body.
+    """A signed reply of the declared shape. ``elapsed`` is in seconds, ``size`` in bytes of body as they travelled.
 
     ``proven`` is false for replies of the 10.x wire, that nobody signs: whoever answers at the address wrote it.
     """
@@ -34,6 +37,7 @@ class Refused:
     detail: str = ""
     retry_after: float | None = None
     proven: bool = False
+    partial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class TimedOut:
 
     target: Target
     elapsed: float
+    partial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Unreachable:
     target: Target
     elapsed: float
     reason: str
+    partial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Invalid:
     target: Target
     elapsed: float
     reason: str
+    partial: str = ""
 
 
 Outcome = Answered[R] | Refused | TimedOut | Unreachable | Invalid

@@ -1,6 +1,7 @@
 """Streams: one JSON frame a line, chained by hash from the request's digest, closed by a signed trailer in the body.
 
 Frames: ``{"piece": text}``, then one ``{"reply": {...}}`` or ``{"refusal": {...}}``, then ``{"signature": "0x..."}``.
+In a sealed stream each line is a sealed frame; the chain takes in lines as they travel.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from ranvier.protocol.btauth import Signed
+from ranvier.protocol.codec import SEALED
 from ranvier.protocol.errors import InvalidReply, Refusal
 from ranvier.protocol.keys import Keypair, sign
 from ranvier.protocol.replies import FrameChain, check, stream_payload
+from ranvier.protocol.seal import Session
 
 STREAM_TYPE: Final = "application/x-ranvier-stream"
 
@@ -23,10 +26,12 @@ STREAM_TYPE: Final = "application/x-ranvier-stream"
 class StreamWriter:
     """The axon's side of one stream."""
 
-    def __init__(self, key: Keypair, signed: Signed) -> None:
-        self._key, self._signed = key, signed
+    def __init__(self, key: Keypair, signed: Signed, session: Session | None = None) -> None:
+        self._key, self._signed, self._session = key, signed, session
         self._chain = FrameChain(signed.digest)
-        self._response = web.StreamResponse(headers={"Content-Type": STREAM_TYPE})
+        self._sealed = 0
+        content_type = STREAM_TYPE if session is None else STREAM_TYPE + SEALED
+        self._response = web.StreamResponse(headers={"Content-Type": content_type})
         self.ending = "cut"
 
     async def open(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -56,6 +61,9 @@ class StreamWriter:
 
     async def _frame(self, content: dict[str, Any]) -> None:
         line = json.dumps(content, ensure_ascii=False).encode()
+        if self._session is not None:
+            line = self._session.seal_frame(self._sealed, line)
+            self._sealed += 1
         self._chain.add(line)
         await self._response.write(line + b"\n")
 
@@ -66,17 +74,19 @@ class StreamReader:
 
     hotkey: str
     digest: bytes
+    session: Session | None = None
     reply: dict[str, Any] | None = None
     refusal: dict[str, Any] | None = None
     finished: bool = False
 
     def __post_init__(self) -> None:
         self._chain = FrameChain(self.digest)
+        self._opened = 0
 
     def take(self, line: bytes) -> str | None:
         """Read one line; a piece of text, or None for the frames that end the stream. Raises `InvalidReply`."""
         try:
-            frame = json.loads(line)
+            frame = json.loads(self._open(line))
         except (ValueError, RecursionError) as error:
             raise InvalidReply("a stream frame is not JSON") from error
         if self.finished or not isinstance(frame, dict) or len(frame) != 1:
@@ -86,6 +96,12 @@ class StreamReader:
             return None
         self._chain.add(line)
         return self._content(frame)
+
+    def _open(self, line: bytes) -> bytes:
+        if self.session is None:
+            return line
+        self._opened += 1
+        return self.session.open_frame(self._opened - 1, line)
 
     def _content(self, frame: dict[str, Any]) -> str | None:
         if self.reply is not None or self.refusal is not None:

@@ -84,7 +84,7 @@ class Tensor:
         """A numpy array. No copy is made of one that is contiguous: leave it unchanged until it was sent."""
         name = dtype_name(array.dtype)
         flat = np.ascontiguousarray(array, dtype=numpy_dtype(name)).reshape(-1)
-        return cls(name, array.shape, memoryview(flat.view(np.uint8)))
+        return cls(name, array.shape, flat.view(np.uint8).data)
 
     @classmethod
     def bfloat16(cls, bits: NDArray[np.uint16]) -> Self:
@@ -218,11 +218,10 @@ def _read_tensor(value: object, info: ValidationInfo) -> Tensor:
         return Tensor.of(value)
     members = value if isinstance(value, Mapping) and len(value) == 3 else {}
     dtype, shape = members.get("dtype"), members.get("shape")
-    if not isinstance(dtype, str) or not isinstance(shape, list | tuple):
-        raise ValueError("a tensor is an object of dtype, shape and data")
-    if not all(type(size) is int for size in shape):
-        raise ValueError("the sizes of a shape are whole numbers")
-    return Tensor(dtype, tuple(shape), _bytes_of(members, info))
+    sizes = tuple(shape) if isinstance(shape, list | tuple) else (None,)
+    if isinstance(dtype, str) and all(type(size) is int for size in sizes):
+        return Tensor(dtype, sizes, _bytes_of(members, info))
+    raise ValueError("a tensor is an object of dtype, shape (whole numbers) and data")
 
 
 def _read_blob(value: object, info: ValidationInfo) -> Blob:

@@ -109,7 +109,7 @@ def read_legacy_call(
     if body_hash(synapse) != claim.body_hash:
         raise Refusal(Code.BAD_SIGNATURE, "the body is not the one that was signed")
     wait = claim.wait if claim.wait is not None else limits.default_deadline
-    return Call(served, synapse, min(max(wait, 0.001), limits.max_deadline), streams=False), content
+    return Call(served, synapse, min(max(wait, 0.001), limits.max_deadline)), content
 
 
 def legacy_response(call: Call, content: Mapping[str, Any], reply: BaseModel) -> web.Response:

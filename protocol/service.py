@@ -1,0 +1,115 @@
+"""What all requests of one axon share, over whichever wire: who may enter, whose turn it is, what is served."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from ranvier.protocol.caller import Caller
+from ranvier.protocol.codec import Encoded
+from ranvier.protocol.codes import Code
+from ranvier.protocol.door import Door
+from ranvier.protocol.errors import Refusal
+from ranvier.protocol.gate import Gate, RateLimit
+from ranvier.protocol.handlers import Served
+from ranvier.protocol.jobs import JobTable
+from ranvier.protocol.keys import Keypair
+from ranvier.protocol.limits import Limits
+from ranvier.protocol.nonces import ReplayGuard
+from ranvier.protocol.prekeys import PrekeyRing
+from ranvier.protocol.synapse import Synapse
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a long job left: the reply as bytes, and whether it was asked for under a seal."""
+
+    encoded: Encoded
+    sealed: bool
+
+
+class Service:
+    """The state behind an axon's socket. ``now`` is nanoseconds since 1970."""
+
+    def __init__(
+        self,
+        key: Keypair,
+        *,
+        door: Door,
+        limits: Limits,
+        replay: ReplayGuard,
+        now: Callable[[], int],
+        seal_required: bool,
+    ) -> None:
+        self.key, self.door, self.limits, self.now = key, door, limits, now
+        self.gate = Gate(limits)
+        self.job_gate = Gate(
+            replace(limits, max_concurrent=limits.max_running_jobs, max_queue=limits.max_jobs)
+        )
+        self.jobs: JobTable[JobResult] = JobTable(limits)
+        self.prekeys, self.seal_required = PrekeyRing(key, now=now), seal_required
+        self.served: dict[str, Served] = {}
+        self.endings: Counter[str] = Counter()
+        """How many requests ended in each way: ``answered`` or a refusal's code."""
+        self.received = self.sent = 0
+        """Bytes of bodies, as they travelled."""
+        self.draining = False
+        self._replay, self._rate = replay, RateLimit(limits)
+
+    def enter(self, hotkey: str, nonce: int) -> Caller:
+        """The caller, let in. The door keeps nothing, so it comes first: keys are free and must not fill our memory.
+
+        Raises `Refusal`.
+        """
+        caller = self.door.admit(hotkey)
+        self._replay.accept(hotkey, nonce, self.now())
+        self._rate.take(hotkey, time.monotonic())
+        if self.draining:
+            raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
+        return caller
+
+    async def answer(
+        self, served: Served, synapse: Synapse, caller: Caller, shape: Callable[[BaseModel], T]
+    ) -> T:
+        """Run the handler and shape its reply; raises `Refusal` for whatever goes wrong in either."""
+        try:
+            result = served.handler(synapse, caller)
+            answer = shape(await last(result) if served.streams else as_reply(await result))
+        except Refusal:
+            raise
+        except Exception as error:  # a handler may raise anything; the caller learns only that it failed
+            raise self.failed(served, error) from error
+        self.endings["answered"] += 1
+        return answer
+
+    def failed(self, served: Served, error: Exception) -> Refusal:
+        """What the caller is told of a handler's fault; the operator is told more."""
+        _log.error("the handler of %s failed: %s: %s", served.synapse.__name__, type(error).__name__, error)
+        _log.debug("handler failure", exc_info=error)
+        return Refusal(Code.FAILED, "the handler failed")
+
+
+async def last(items: AsyncGenerator[Any, None]) -> BaseModel:
+    """The reply of a handler that streams, for a caller that wants no pieces. Raises TypeError without one."""
+    async with aclosing(items):
+        async for item in items:
+            if not isinstance(item, str):
+                return as_reply(item)
+    return as_reply(None)
+
+
+def as_reply(item: object) -> BaseModel:
+    """What a handler returned, if it is a reply; raises TypeError."""
+    if not isinstance(item, BaseModel):
+        raise TypeError(f"a handler ends with a reply, not with {type(item).__name__}")
+    return item
