@@ -122,6 +122,7 @@ class MinerNode:
             limits=limits,
             replay=ReplayGuard(self._replay_file()),
             legacy=self.settings.legacy,
+            seal_required=self.settings.seal_required,
         )
 
     def _replay_file(self) -> Path:

@@ -82,7 +82,10 @@ class ValidatorNode:
             await self._follower.start()
             await self._check_chain(database, keeper)
             policy = address_policy(self.settings.addresses, self.network)
-            async with Dendrite(self.key, addresses=policy) as dendrite:
+            wishes = self.settings
+            async with Dendrite(
+                self.key, addresses=policy, seal=wishes.seal, compress=wishes.compress
+            ) as dendrite:
                 await self._work(stop, database, keeper, self._context(dendrite, keeper))
 
     def health(self) -> Health:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -97,7 +97,17 @@ class MinerSettings(NodeSettings):
         default=False,
         description="also answer callers of the 10.x wire; docs/legacy.md says what that leaves open",
     )
+    seal_required: bool = Field(
+        default=False,
+        description="refuse requests that are not encrypted; those that are, are always answered under their seal",
+    )
     door: DoorSettings = Field(default=DoorSettings(), description="who may ask")
+
+    @model_validator(mode="after")
+    def _one_secrecy(self) -> Self:
+        if self.legacy and self.seal_required:
+            raise ValueError("legacy and seal_required exclude each other: the 10.x wire is in clear")
+        return self
 
 
 class ValidatorSettings(NodeSettings):
@@ -118,6 +128,13 @@ class ValidatorSettings(NodeSettings):
     )
     takeover: bool = Field(
         default=False, description="accept weights that another tool or machine set with this hotkey before"
+    )
+    seal: bool = Field(
+        default=False,
+        description="encrypt requests and accept no answer in clear; miners without a prekey are not asked",
+    )
+    compress: bool = Field(
+        default=False, description="pack large bodies in clear, for CPU time; sealed ones are never packed"
     )
     version_key: int = Field(
         default=0, ge=0, description="version key sent with weights; 0 where none is required"
