@@ -164,6 +164,8 @@ def _first(model: type[BaseModel], where: str, error: ValidationError) -> Config
         return ConfigError(
             where, f"{place} is not set; give it with --{place.replace('_', '-')} or in the file"
         )
+    if not place:  # of the settings as a whole
+        return ConfigError(where, first["msg"].removeprefix("Value error, "))
     return ConfigError(where, f"{place}: {first['msg']} (got {first['input']!r})")
 
 

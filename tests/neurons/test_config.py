@@ -88,6 +88,13 @@ def test_lists_and_tables_come_from_the_environment_too() -> None:
     )
 
 
+def test_an_axon_that_requires_seals_cannot_speak_the_old_wire() -> None:
+    flags = {"subnet": "text", "netuid": 1, "legacy": True, "seal_required": True}
+    with pytest.raises(ConfigError, match="exclude each other") as caught:
+        load_nodes(MinerSettings, None, flags, {})
+    assert "{" not in str(caught.value)
+
+
 def test_settings_on_the_command_line_are_typed() -> None:
     assert split_settings(["a=1", "b.c=true", "d=text"]) == {"a": 1, "b": {"c": True}, "d": "text"}
     with pytest.raises(ConfigError, match="key=value"):
