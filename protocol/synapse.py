@@ -28,6 +28,8 @@ class Synapse(BaseModel):
     Reply: ClassVar[type[Any]] = Reply
     required_hash_fields: ClassVar[tuple[str, ...]] = ()
     """For the 10.x wire alone: fields whose hash it signs. Ours signs the whole body."""
+    legacy_torch: ClassVar[bool] = False
+    """For the 10.x wire alone: its neurons run with ``USE_TORCH=1``, where element types have torch's names."""
 
     @classmethod
     def route(cls) -> str:
