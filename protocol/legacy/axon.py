@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 from aiohttp import web
 
+from ranvier.protocol.caller import Caller
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
-from ranvier.protocol.legacy.server import (
-    legacy_refusal,
-    legacy_response,
-    prove_legacy,
-    read_legacy_call,
-    read_legacy_claim,
-)
+from ranvier.protocol.legacy.replies import legacy_refusal, legacy_response
+from ranvier.protocol.legacy.server import LegacyCall, prove_legacy, read_legacy_call, read_legacy_claim
+from ranvier.protocol.legacy.stream import LegacyStream
 from ranvier.protocol.request import read_body
 from ranvier.protocol.service import Service
 
 
 class LegacyExchange:
-    """Authenticate, admit, read, run: nothing is signed, because that wire's callers check nothing."""
+    """Authenticate, admit, read, run: nothing is signed, because that wire's callers check nothing.
+
+    A handler that streams is streamed, as 10.x callers of such a synapse expect; one that yields no piece before its
+    reply is answered as any other.
+    """
 
     def __init__(self, service: Service, request: web.BaseRequest) -> None:
         self._service, self._request = service, request
+        self._began = asyncio.get_running_loop().time()
+        self._stream: LegacyStream | None = None
 
     async def respond(self) -> web.StreamResponse:
-        """The response, as 10.x clients read it."""
+        """The response, as 10.x clients read it; a stream was sent already."""
         try:
             return await self._answered()
         except TimeoutError:
@@ -34,7 +38,7 @@ class LegacyExchange:
         except Refusal as refusal:
             return self._refused(refusal)
 
-    async def _answered(self) -> web.Response:
+    async def _answered(self) -> web.StreamResponse:
         service, request = self._service, self._request
         if request.method != "POST":
             raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
@@ -42,12 +46,40 @@ class LegacyExchange:
         body = await read_body(request, service.limits)
         service.received += len(body)
         caller = service.enter(prove_legacy(claim, service.key.ss58_address), claim.nonce)
-        call, content = read_legacy_call(request.path, body, claim, service.served, service.limits)
+        call = read_legacy_call(request.raw_path, body, claim, service.served, service.limits)
         async with asyncio.timeout(call.deadline), service.gate.turn(caller):
+            if call.served.streams:
+                return await self._streamed(call, caller)
             return await service.answer(
-                call.served, call.synapse, caller, lambda reply: legacy_response(call, content, reply)
+                call.served, call.synapse, caller, lambda reply: legacy_response(call, reply, self._seconds())
             )
 
-    def _refused(self, refusal: Refusal) -> web.Response:
+    async def _streamed(self, call: LegacyCall, caller: Caller) -> web.StreamResponse:
+        service, request = self._service, self._request
+        stream = self._stream = LegacyStream(request, call)
+        try:
+            async with aclosing(call.served.handler(call.synapse, caller)) as items:
+                reply = await stream.run(items)
+            response = stream.response or legacy_response(call, reply, self._seconds())
+        except Refusal:
+            raise
+        except Exception as error:  # a handler may raise anything; the caller learns only that it failed
+            if stream.response is not None and (request.transport is None or request.transport.is_closing()):
+                service.endings["cut"] += 1
+                return stream.response
+            raise service.failed(call.served, error) from error
+        service.endings["answered"] += 1
+        if stream.response is not None:
+            service.sent += stream.response.body_length
+        return response
+
+    def _refused(self, refusal: Refusal) -> web.StreamResponse:
         self._service.endings[refusal.code.value] += 1
-        return legacy_refusal(refusal)
+        if self._stream is None or self._stream.response is None:
+            return legacy_refusal(refusal)
+        self._stream.break_off()
+        self._service.sent += self._stream.response.body_length
+        return self._stream.response
+
+    def _seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._began

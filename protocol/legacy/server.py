@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from ranvier.protocol.btauth import MAX_AGE_NS, MAX_SKEW_NS
+from ranvier.protocol.caller import Caller
+from ranvier.protocol.codec import fault
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
 from ranvier.protocol.handlers import Served
 from ranvier.protocol.keys import is_address, signature_holds
 from ranvier.protocol.legacy.signing import AXON, BODY_HASH, DENDRITE, OLDEST, body_hash, message
+from ranvier.protocol.legacy.values import read_values
 from ranvier.protocol.limits import Limits
-from ranvier.protocol.request import Call
+from ranvier.protocol.synapse import Reply, Synapse
 
 _DIGITS = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
 _SIGNATURE = re.compile(r"0x[0-9a-f]{128}", re.ASCII)
@@ -41,6 +42,21 @@ class LegacyClaim:
     signature: bytes
     body_hash: str
     wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyCall:
+    """A request that was read whole.
+
+    ``deadline`` is in seconds from now. ``envelope`` is what an answer gives back of the body: nobody's word, and only
+    for its sender. ``torch`` tells how tensors of the answer are named.
+    """
+
+    served: Served
+    synapse: Synapse
+    deadline: float
+    envelope: dict[str, Any]
+    torch: bool
 
 
 def is_legacy(headers: Mapping[str, str]) -> bool:
@@ -87,46 +103,34 @@ def prove_legacy(claim: LegacyClaim, receiver: str) -> str:
 
 def read_legacy_call(
     path: str, body: bytes, claim: LegacyClaim, known: Mapping[str, Served], limits: Limits
-) -> tuple[Call, dict[str, Any]]:
-    """The call, and the whole body for the answer's envelope. Raises `Refusal`.
+) -> LegacyCall:
+    """The call of a proven caller. Raises `Refusal`.
 
     Of the body only the request's own fields are read: what it says of its sender is nobody's word.
     """
-    served = known.get(path)
+    served = known.get(path) or (_PING if path == Synapse.route() else None)
     if served is None:
         raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(Code.INVALID_REQUEST, "the body is not JSON") from error
+        content = from_json(body, allow_inf_nan=False)
+        synapse, torch = read_values(served.synapse, content if isinstance(content, dict) else {})
+        hashed = body_hash(synapse, torch=bool(torch))
+    except ValueError as error:
+        raise Refusal(Code.INVALID_REQUEST, fault(error)) from error
     if not isinstance(content, dict):
         raise Refusal(Code.INVALID_REQUEST, "the body is not an object")
-    own = {name: content[name] for name in served.synapse.model_fields if name in content}
-    try:
-        synapse = served.synapse.model_validate_json(json.dumps(own))
-    except (ValidationError, ValueError) as error:
-        raise Refusal(Code.INVALID_REQUEST, "the body is not what the synapse declares") from error
-    if body_hash(synapse) != claim.body_hash:
+    if hashed != claim.body_hash:
         raise Refusal(Code.BAD_SIGNATURE, "the body is not the one that was signed")
     wait = claim.wait if claim.wait is not None else limits.default_deadline
-    return Call(served, synapse, min(max(wait, 0.001), limits.max_deadline)), content
-
-
-def legacy_response(call: Call, content: Mapping[str, Any], reply: BaseModel) -> web.Response:
-    """200: the synapse with its request's and its reply's fields, in the caller's envelope."""
+    deadline = min(max(wait, 0.001), limits.max_deadline)
     envelope = {name: content[name] for name in ENVELOPE if name in content}
-    asked = call.synapse.model_dump(mode="json")
-    whole = {**envelope, **asked, **reply.model_dump(mode="json")}
-    headers = {
-        f"{AXON}status_code": "200",
-        f"{AXON}status_message": "Success",
-        "name": type(call.synapse).__name__,
-    }
-    return web.json_response(whole, headers=headers)
+    named = served.synapse.legacy_torch if torch is None else torch
+    return LegacyCall(served, synapse, deadline, envelope, named)
 
 
-def legacy_refusal(refusal: Refusal) -> web.Response:
-    """A refusal as 10.x clients read it. Nothing is signed: that wire's axon signs for strangers, ours does not."""
-    text = f"{refusal.code.value}: {refusal.detail}"[:200]
-    headers = {f"{AXON}status_code": str(refusal.code.status), f"{AXON}status_message": text}
-    return web.json_response({"message": text}, status=refusal.code.status, headers=headers)
+async def _ping(request: Synapse, caller: Caller) -> Reply:
+    return Reply()
+
+
+_PING: Final = Served(Synapse, _ping, streams=False)
+"""Every axon of that wire answers its base class: validators ask so whether a neuron is there."""

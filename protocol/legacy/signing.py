@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ranvier.protocol.legacy.values import plain_values
 from ranvier.protocol.synapse import Synapse
 
 DENDRITE: Final = "bt_header_dendrite_"
@@ -23,10 +24,14 @@ def message(nonce: str, sender: str, receiver: str, session: str, body_hash: str
     return f"{nonce}.{sender}.{receiver}.{session}.{body_hash}".encode()
 
 
-def body_hash(synapse: Synapse) -> str:
-    """SHA3-256 over the hashes of the fields that the class lists, each as Python prints it; of nothing where none."""
-    values = synapse.model_dump()
-    return _hash_of(values[name] for name in type(synapse).required_hash_fields)
+def body_hash(synapse: Synapse, *, torch: bool = False) -> str:
+    """SHA3-256 over the hashes of the fields that the class lists, each as Python prints it; of nothing where none.
+
+    ``torch``: element types of tensors have torch's names. Raises ValueError for a tensor that 10.x cannot hold.
+    """
+    hashed = type(synapse).required_hash_fields
+    values = plain_values(synapse, torch=torch) if hashed else {}
+    return _hash_of(values[name] for name in hashed)
 
 
 def _hash_of(values: Iterable[Any]) -> str:

@@ -230,7 +230,7 @@ async def test_forged_headers_run_nothing_and_are_not_echoed(case: str) -> None:
 async def test_a_changed_body_is_refused_where_fields_are_signed() -> None:
     headers, body = sent()
     async with serving() as (axon, heard):
-        got, said = await post(axon, headers, body.replace(b'"text": "hello"', b'"text": "other"'))
+        got, said = await post(axon, headers, body.replace(b'"text":"hello"', b'"text":"other"'))
         assert (got, heard) == (401, [])
         assert "not the one that was signed" in said
 
@@ -263,16 +263,13 @@ async def test_the_door_stands_before_the_old_wire_too() -> None:
         assert said.startswith("no-permit")
 
 
-async def test_a_handler_that_fails_or_takes_too_long_is_refused() -> None:
+async def test_a_handler_that_takes_too_long_is_refused() -> None:
     async def slow(request: Any, caller: Caller) -> Any:
         await asyncio.sleep(30)
 
     headers, body = sent(timeout="0.1")
     async with Axon(BOB, door=Door.open(), legacy=True).serve(Echo, slow) as axon:
-        assert (await post(axon, headers, body))[0] == 504 or (await post(axon, *sent(timeout="0.1")))[0] in (
-            408,
-            504,
-        )
+        assert (await post(axon, headers, body))[0] == 408
 
 
 @pytest.mark.parametrize(
