@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
@@ -32,8 +31,7 @@ _NONCE = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
 _SIGNATURE = re.compile(r"0x[0-9a-f]{128}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What the headers of a request claim; nothing of it is proven yet. ``nonce`` is nanoseconds since 1970."""
 
     sender: str
@@ -42,8 +40,7 @@ class Claim:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(NamedTuple):
     """A proven request. ``digest`` is the SHA-256 of its payload; replies and streams hang on it."""
 
     hotkey: str

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import lru_cache
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import aiohttp
 from pydantic import BaseModel
@@ -20,7 +21,8 @@ from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import InvalidReply
 from ranvier.protocol.job import JOB_ROUTE, MAX_WAIT, Job, JobPoll
 from ranvier.protocol.keys import Keypair
-from ranvier.protocol.legacy.client import legacy_outcome, legacy_request
+from ranvier.protocol.legacy.client import legacy_request
+from ranvier.protocol.legacy.dendrite import legacy_exchange, text_field
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.message import Message, Sender, url_of
 from ranvier.protocol.nonces import NonceClock
@@ -33,6 +35,7 @@ from ranvier.protocol.streams import STREAM_TYPE, StreamReader
 from ranvier.protocol.synapse import Synapse
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Failure = Invalid | TimedOut | Unreachable
 
 POLL_EVERY: Final = 10.0
@@ -69,14 +72,18 @@ class Dendrite:
         self._sender = Sender(key, compress)
         self._prekeys = PrekeyCache(now=now) if seal else None
         self._session: aiohttp.ClientSession | None = None
+        self._clock: Callable[[], float] = _closed
+        """Seconds by the loop's clock: the one that deadlines go by, also where a test simulates time."""
         self._farewells: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             limit=0, limit_per_host=0, resolver=GuardedResolver(self.addresses), keepalive_timeout=3.0
         )
+        self._clock = asyncio.get_running_loop().time
         self._session = aiohttp.ClientSession(
             connector=connector,
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -93,11 +100,11 @@ class Dendrite:
             await asyncio.wait(self._farewells)
         if self._session is not None:
             await self._session.close()
-            self._session = None
+            self._session, self._clock = None, _closed
 
     async def ask(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
         """Send one request; whatever the peer does becomes an outcome. ``deadline`` is in seconds from now."""
-        return await self._guarded(target, deadline, self._ask(target, request, deadline))
+        return await self._guarded(target, deadline, self._ask, target, request, deadline)
 
     async def ask_all(
         self, requests: Sequence[tuple[Target, Synapse]], *, deadline: float
@@ -107,18 +114,24 @@ class Dendrite:
             *(self.ask(target, request, deadline=deadline) for target, request in requests)
         )
 
-    async def stream(
+    def stream(
         self, target: Target, request: Synapse, *, deadline: float
     ) -> AsyncIterator[str | Outcome[Any]]:
         """Pieces of text as they come, then the outcome. Pieces are not proven before the outcome is `Answered`.
 
         Any other outcome keeps them in its ``partial``.
         """
+        return self._pieced(target, deadline, lambda pieces: self._stream(target, request, deadline, pieces))
+
+    async def _pieced(
+        self,
+        target: Target,
+        deadline: float,
+        streamed: Callable[[asyncio.Queue[str | None]], Coroutine[Any, Any, Outcome[Any]]],
+    ) -> AsyncIterator[str | Outcome[Any]]:
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         kept: list[str] = []
-        work = asyncio.ensure_future(
-            self._guarded(target, deadline, self._stream(target, request, deadline, pieces))
-        )
+        work = asyncio.ensure_future(self._guarded(target, deadline, streamed(pieces)))
         work.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             while (piece := await pieces.get()) is not None:
@@ -135,7 +148,7 @@ class Dendrite:
 
         ``deadline`` is for beginning it, in seconds. A miner that cannot be reached for a while is asked again.
         """
-        started = _clock()
+        started = self._clock()
         job = await self.start_job(target, request, within=within, deadline=deadline)
         if not isinstance(job, Job):
             return job
@@ -146,56 +159,82 @@ class Dendrite:
             self._farewells.add(farewell)
             farewell.add_done_callback(self._farewells.discard)
             raise
-        return replace(outcome, elapsed=_clock() - started)
+        return replace(outcome, elapsed=self._clock() - started)
 
     async def start_job(
         self, target: Target, request: Synapse, *, within: float, deadline: float = 10.0
     ) -> Job | Refused | Failure:
         """Begin a long job that may take ``within`` seconds; where its fate is unknown it says so (``doubt``)."""
-        return await self._guarded(target, deadline, self._start(target, request, within, deadline))
+        return await self._guarded(target, deadline, self._start, target, request, within, deadline)
 
     async def poll_job(self, job: Job, *, wait: float = POLL_EVERY) -> Outcome[Any] | None:
         """The job's outcome; None if it still runs after ``wait`` seconds (at most 60)."""
         wait = min(wait, MAX_WAIT)
         poll = JobPoll(job=job.id, wait=int(wait * 1000))
-        return await self._guarded(job.target, wait + _SLACK, self._poll(job, poll))
+        return await self._guarded(job.target, wait + _SLACK, self._poll, job, poll)
 
     async def cancel_job(self, job: Job, *, deadline: float = 10.0) -> Outcome[Any] | None:
         """End a job, whatever it has come to: None, or what went wrong."""
-        return await self._guarded(job.target, deadline, self._poll(job, JobPoll(job=job.id, cancel=True)))
+        return await self._guarded(job.target, deadline, self._poll, job, JobPoll(job=job.id, cancel=True))
 
     async def ask_legacy(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
-        """Ask an axon of the 10.x wire. An answer is never proven; nothing falls back to this by itself."""
-        return await self._guarded(target, deadline, self._ask_legacy(target, request, deadline))
+        """Ask an axon of the 10.x wire. An answer is never proven; nothing falls back to this by itself.
 
-    async def _guarded(self, target: Target, deadline: float, work: Coroutine[Any, Any, T]) -> T | Failure:
+        Raises ValueError for a tensor that 10.x cannot hold.
+        """
+        return await self._guarded(target, deadline, self._ask_legacy, target, request, deadline)
+
+    def stream_legacy(
+        self, target: Target, request: Synapse, *, deadline: float
+    ) -> AsyncIterator[str | Outcome[Any]]:
+        """As `stream`, of a 10.x axon: nothing is ever proven, and the text is the one required field of the reply.
+
+        Raises `SynapseUnfit` for a reply that text alone does not make.
+        """
+        text_field(type(request))
+        return self._pieced(
+            target,
+            deadline,
+            lambda pieces: self._ask_legacy(target, request, deadline, pieces.put_nowait),
+        )
+
+    async def _guarded(
+        self,
+        target: Target,
+        deadline: float,
+        work: Callable[P, Coroutine[Any, Any, T]],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T | Failure:
         """Whatever goes wrong with the peer is an outcome, never an exception."""
-        started = _clock()
+        started = self._clock()
         try:
-            async with asyncio.timeout(deadline):
-                return await work
+            async with asyncio.timeout_at(started + deadline):
+                return await work(*arguments, **options)
         except TimeoutError:
-            return TimedOut(target, _clock() - started)
+            return TimedOut(target, self._clock() - started)
         except InvalidReply as error:
-            return Invalid(target, _clock() - started, str(error))
+            return Invalid(target, self._clock() - started, str(error))
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
-            return Invalid(target, _clock() - started, f"the connection broke: {error}"[:200])
+            return Invalid(target, self._clock() - started, f"the connection broke: {error}"[:200])
         except (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError) as error:
-            return Invalid(target, _clock() - started, f"no HTTP: {error}"[:200])
+            return Invalid(target, self._clock() - started, f"no HTTP: {error}"[:200])
         except (aiohttp.ClientError, OSError) as error:
-            return Unreachable(target, _clock() - started, str(error)[:200])
+            return Unreachable(target, self._clock() - started, str(error)[:200])
 
     async def _ask(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
-        started, query = _clock(), _query(type(request), deadline)
+        query = _query(type(request), max(1, int(deadline * 1000)))
+        if self._prekeys is None:
+            return await self._once(target, request, query)
+        return await self._resealing(target, lambda: self._once(target, request, query))
 
-        async def once() -> Outcome[Any]:
-            message = await self._message(target, request.route(), request, query)
-            response = await self._response(message)
-            return answer(
-                target, _clock() - started, type(request), message, response, message.query, self.limits
-            )
-
-        return await self._resealing(target, once)
+    async def _once(self, target: Target, request: Synapse, query: Query) -> Outcome[Any]:
+        started = self._clock()
+        message = await self._message(target, request.route(), request, query)
+        async with self._post(message) as received:
+            response = await Response.read(received, self.limits)
+        elapsed = self._clock() - started
+        return answer(target, elapsed, type(request), message, response, message.query, self.limits)
 
     async def _resealing(self, target: Target, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Once more with a fresh prekey, where the miner proves that it erased the one that was used."""
@@ -210,14 +249,14 @@ class Dendrite:
     async def _stream(
         self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
     ) -> Outcome[Any]:
-        started, query = _clock(), replace(_query(type(request), deadline), mode=Mode.STREAM)
+        started, query = self._clock(), _query(type(request), max(1, int(deadline * 1000)), Mode.STREAM)
 
         async def once() -> Outcome[Any]:
             message = await self._message(target, request.route(), request, query)
             async with self._post(message) as response:
                 if response.content_type != STREAM_TYPE + (SEALED if message.session else ""):
                     return refused(
-                        target, _clock() - started, message, await Response.read(response, self.limits)
+                        target, self._clock() - started, message, await Response.read(response, self.limits)
                     )
                 reader, size = StreamReader(target.hotkey, message.digest, message.session), 0
                 async for line in lines(response, self.limits.max_reply):
@@ -225,19 +264,19 @@ class Dendrite:
                     piece = reader.take(line)
                     if piece is not None:
                         pieces.put_nowait(piece)
-            return streamed(target, _clock() - started, type(request), reader, size, self.limits)
+            return streamed(target, self._clock() - started, type(request), reader, size, self.limits)
 
         return await self._resealing(target, once)
 
     async def _start(
         self, target: Target, request: Synapse, within: float, deadline: float
     ) -> Job | Refused | Failure:
-        query = replace(_query(type(request), within), mode=Mode.JOB)
+        query = _query(type(request), max(1, int(within * 1000)), Mode.JOB)
 
         async def once() -> Job | Refused | Failure:
             message = await self._message(target, request.route(), request, query)
             job = Job(target, type(request), message.digest.hex(), query)
-            begun = await self._guarded(target, deadline, self._state(target, message))
+            begun = await self._guarded(target, deadline, self._state, target, message)
             if isinstance(begun, TimedOut | Invalid):
                 return replace(job, doubt=begun)
             return begun or job
@@ -246,16 +285,16 @@ class Dendrite:
 
     async def _state(self, target: Target, message: Message) -> Refused | Invalid | None:
         """None for an acknowledgement. Raises `InvalidReply`."""
-        started = _clock()
+        started = self._clock()
         response = await self._response(message)
         if response.status != 202:
-            return refused(target, _clock() - started, message, response)
+            return refused(target, self._clock() - started, message, response)
         response.check(target, message)
         response.opened(message)
         return None
 
     async def _poll(self, job: Job, poll: JobPoll) -> Outcome[Any] | None:
-        started, query = _clock(), Query(deadline=poll.wait + int(_SLACK * 1000))
+        started, query = self._clock(), Query(deadline=poll.wait + int(_SLACK * 1000))
 
         async def once() -> Outcome[Any] | None:
             message = await self._message(job.target, JOB_ROUTE, poll, query)
@@ -265,13 +304,15 @@ class Dendrite:
                 response.opened(message)
                 return None
             asked = replace(job.query, unpack=message.query.unpack)
-            return answer(job.target, _clock() - started, job.synapse, message, response, asked, self.limits)
+            return answer(
+                job.target, self._clock() - started, job.synapse, message, response, asked, self.limits
+            )
 
         return await self._resealing(job.target, once)
 
     async def _ended(self, job: Job, until: float) -> Outcome[Any]:
         """What a job came to by ``until`` (loop time); what only its connection came to is asked again."""
-        while (left := until - _clock()) > 0:
+        while (left := until - self._clock()) > 0:
             outcome = await self.poll_job(job, wait=min(left, POLL_EVERY))
             if isinstance(outcome, Refused) and outcome.code == Code.UNKNOWN_JOB and job.doubt is not None:
                 return job.doubt
@@ -281,15 +322,17 @@ class Dendrite:
                 return outcome
         return TimedOut(job.target, 0.0)
 
-    async def _ask_legacy(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
-        started = _clock()
+    async def _ask_legacy(
+        self,
+        target: Target,
+        request: Synapse,
+        deadline: float,
+        take: Callable[[str], None] | None = None,
+    ) -> Outcome[Any]:
         self._check_address(target)
         headers, body = legacy_request(self.key, target, request, deadline, self._nonces.next())
         message = Message(url_of(target.host, target.port, request.route()), body, headers, b"", Query())
-        async with self._post(message) as response:
-            found = await Response.read(response, self.limits)
-            elapsed = _clock() - started
-            return legacy_outcome(target, elapsed, request, response.status, response.headers, found.body)
+        return await legacy_exchange(self._post(message), target, request, self.limits, take)
 
     async def _message(self, target: Target, route: str, request: BaseModel, query: Query) -> Message:
         """The request signed; raises `aiohttp.ClientConnectionError` for an address that must not be called."""
@@ -303,9 +346,7 @@ class Dendrite:
         if held is not None:
             return held
         url = url_of(target.host, target.port, PREKEY_ROUTE)
-        async with self._opened().get(
-            url, headers={"Accept-Encoding": "identity"}, allow_redirects=False
-        ) as response:
+        async with self._opened().get(url, allow_redirects=False) as response:
             found = await Response.read(response, self.limits)
         if found.status != 200:
             raise InvalidReply("the miner has no prekey: it cannot be asked under a seal")
@@ -329,14 +370,14 @@ class Dendrite:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
+            raise RuntimeError("the dendrite is closed")
         return self._session
 
 
-def _query(synapse: type[Synapse], deadline: float) -> Query:
-    return Query(deadline=max(1, int(deadline * 1000)), binary=is_binary(synapse))
+@lru_cache(maxsize=1024)
+def _query(synapse: type[Synapse], deadline: int, mode: Mode = Mode.REPLY) -> Query:
+    return Query(deadline=deadline, binary=is_binary(synapse), mode=mode)
 
 
-def _clock() -> float:
-    """Seconds by the loop's clock: the one that deadlines go by, also where a test simulates time."""
-    return asyncio.get_running_loop().time()
+def _closed() -> float:
+    raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")

@@ -66,9 +66,9 @@ class Exchange:
         if self._query.mode is Mode.JOB:
             return self._start(signed, caller, call)
         try:
-            async with asyncio.timeout(call.deadline) as clock, self._service.gate.turn(caller):
+            ends = self._service.clock() + call.deadline
+            async with asyncio.timeout_at(ends) as clock, self._service.gate.turn(caller):
                 if self._query.mode is Mode.STREAM:
-                    ends = clock.when()
                     clock.reschedule(None)  # from its head on, only the stream itself can say that it is late
                     return await self._stream(signed, caller, call, ends)
                 return await self._service.answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import aiohttp
 from pydantic import BaseModel
@@ -19,8 +20,7 @@ from ranvier.protocol.query import Query
 from ranvier.protocol.seal import SealContext, Session, seal_request
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What goes out, and what is needed to read what comes back."""
 
     url: URL
@@ -54,8 +54,6 @@ class Sender:
             context = SealContext(self.key.ss58_address, target.hotkey, path, nonce)
             body, session = seal_request(prekey, context, body)
         headers, digest = sign_request(self.key, "POST", path, body, target.hotkey, nonce)
-        headers["Content-Type"] = "application/json"
-        headers["Accept-Encoding"] = "identity"
         return Message(url_of(target.host, target.port, path), body, headers, digest, query, session)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -15,8 +15,7 @@ from ranvier.protocol.limits import Limits
 from ranvier.protocol.synapse import Synapse
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request that was read whole. ``deadline`` is in seconds from now."""
 
     served: Served
@@ -32,15 +31,19 @@ async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
         raise Refusal(Code.TOO_LARGE, f"at most {limits.max_body} bytes")
     try:
         if request.content.is_eof():  # it came with its head, as most do: nothing to wait for
-            return await request.read()
-        async with asyncio.timeout(limits.body_timeout):
-            return await request.read()
+            body = request.content.read_nowait()
+        else:
+            async with asyncio.timeout(limits.body_timeout):
+                body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise Refusal(Code.TOO_LARGE, f"at most {limits.max_body} bytes") from error
     except TimeoutError as error:
         raise Refusal(Code.DEADLINE, "the body did not arrive in time") from error
     except web.RequestPayloadError as error:
         raise Refusal(Code.MALFORMED, "the body is not framed as HTTP frames it") from error
+    if len(body) > limits.max_body:  # in chunks, that declare no length
+        raise Refusal(Code.TOO_LARGE, f"at most {limits.max_body} bytes")
+    return body
 
 
 def refusal_body(refusal: Refusal) -> bytes:

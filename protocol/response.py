@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
 
@@ -26,8 +26,7 @@ MAX_WAIT: Final = 3600.0
 """Seconds that a refusal may ask to wait; more is taken for no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """A response that was read whole, within its cap. Nothing of it is believed yet."""
 
     status: int
@@ -41,14 +40,13 @@ class Response:
         if "Content-Encoding" in response.headers:
             raise InvalidReply("the reply is compressed by a header, which nobody signs")
         limit = limits.max_reply if response.status in (200, 202) else MAX_REFUSAL
-        parts, size = [], 0
-        async for part in response.content.iter_any():
-            size += len(part)
-            if size > limit:
-                raise InvalidReply(f"the reply is longer than {limit} bytes")
-            parts.append(part)
+        # Most bodies came with their head. The reader holds at most what one reading of the socket gave.
+        whole = response.content.is_eof()
+        body = response.content.read_nowait() if whole else await _capped(response, limit)
+        if len(body) > limit:
+            raise InvalidReply(f"the reply is longer than {limit} bytes")
         content_type = response.headers.get("Content-Type", "").partition(";")[0]
-        return cls(response.status, content_type, response.headers.get(REPLY_SIGNATURE), b"".join(parts))
+        return cls(response.status, content_type, response.headers.get(REPLY_SIGNATURE), body)
 
     def check(self, target: Target, message: Message) -> None:
         """Raise `InvalidReply` unless ``target`` signed exactly this to exactly that request."""
@@ -62,6 +60,17 @@ class Response:
             raise InvalidReply("a sealed request was answered in clear")
         plain = message.session.open_reply(self.content_type, message.digest, self.body)
         return Encoded(self.content_type.removesuffix(SEALED), plain)
+
+
+async def _capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """At most a part more than ``limit`` bytes, so that the caller sees that it is too long."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            break
+    return b"".join(parts)
 
 
 def answer(

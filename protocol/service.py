@@ -64,6 +64,8 @@ class Service:
         self.received = self.sent = 0
         """Bytes of bodies, as they travelled."""
         self.draining = False
+        self.clock: Callable[[], float] = time.monotonic
+        """Seconds by the loop's clock, once the axon has started."""
         self._replay, self._rate = replay, RateLimit(limits)
 
     def enter(self, hotkey: str, nonce: int) -> Caller:
@@ -73,7 +75,7 @@ class Service:
         """
         caller = self.door.admit(hotkey)
         self._replay.accept(hotkey, nonce, self.now())
-        self._rate.take(hotkey, time.monotonic())
+        self._rate.take(hotkey, self.clock())
         if self.draining:
             raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
         return caller
