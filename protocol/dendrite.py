@@ -131,7 +131,7 @@ class Dendrite:
     ) -> AsyncIterator[str | Outcome[Any]]:
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         kept: list[str] = []
-        work = asyncio.ensure_future(self._guarded(target, deadline, streamed(pieces)))
+        work = asyncio.ensure_future(self._guarded(target, deadline, streamed, pieces))
         work.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             while (piece := await pieces.get()) is not None:
