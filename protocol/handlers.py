@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -12,31 +13,87 @@ from pydantic import BaseModel
 from ranvier.protocol.caller import Caller
 from ranvier.protocol.errors import HandlerUnfit
 from ranvier.protocol.synapse import Synapse
+from ranvier.protocol.threads import Workers
 
 S = TypeVar("S", bound=Synapse)
 
 ReplyHandler = Callable[[S, Caller], Awaitable[BaseModel]]
 StreamHandler = Callable[[S, Caller], AsyncIterator[str | BaseModel]]
-Handler = ReplyHandler[S] | StreamHandler[S]
+BlockingReplyHandler = Callable[[S, Caller], BaseModel]
+BlockingStreamHandler = Callable[[S, Caller], Iterator[str | BaseModel]]
+Handler = ReplyHandler[S] | StreamHandler[S] | BlockingReplyHandler[S] | BlockingStreamHandler[S]
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One synapse and its handler. ``streams`` says which kind the handler is."""
+    """One synapse and its handler, a coroutine function or, where it ``streams``, an async generator function."""
 
     synapse: type[Synapse]
     handler: Callable[[Any, Caller], Any]
     streams: bool
 
 
-def served(synapse: type[Synapse], handler: Callable[[Any, Caller], Any]) -> Served:
-    """Check a handler; raises `HandlerUnfit` for a blocking function, which would stop every other request."""
-    call = handler if inspect.isroutine(handler) else type(handler).__call__
-    if inspect.isasyncgenfunction(call):
+def served(
+    synapse: type[Synapse], handler: Callable[[Any, Caller], Any], workers: Workers | None = None
+) -> Served:
+    """Check a handler; a blocking one will run in a thread of ``workers``, also its ``next`` if it is a generator.
+
+    Raises `HandlerUnfit` for what cannot be called with (request, caller), and for a class: a handler is an instance.
+    """
+    _check(handler)
+    if _is(inspect.isasyncgenfunction, handler):
         return Served(synapse, handler, streams=True)
-    if inspect.iscoroutinefunction(call):
+    if _is(inspect.iscoroutinefunction, handler):
         return Served(synapse, handler, streams=False)
-    name = getattr(handler, "__qualname__", repr(handler))
-    raise HandlerUnfit(
-        f"{name} blocks: declare it `async def`, and move blocking work to a thread with asyncio.to_thread"
-    )
+    if workers is None:
+        raise HandlerUnfit(f"{_name(handler)} blocks and no threads are given: declare it `async def`")
+    if _is(inspect.isgeneratorfunction, handler):
+        return Served(synapse, _streaming(handler, workers), streams=True)
+    return Served(synapse, _replying(handler, workers), streams=False)
+
+
+def _check(handler: Callable[[Any, Caller], Any]) -> None:
+    if inspect.isclass(handler):
+        raise HandlerUnfit(
+            f"{_name(handler)} is a class: serve one of its instances, or a function (`async def` or `def`)"
+        )
+    if not callable(handler):
+        raise HandlerUnfit(f"{_name(handler)} cannot be called: serve a function of (request, caller)")
+    try:
+        inspect.signature(handler).bind(None, None)
+    except TypeError as error:
+        raise HandlerUnfit(
+            f"{_name(handler)} cannot be called with (request, caller): {error}. Declare exactly these two"
+        ) from error
+    except ValueError:  # some functions of compiled modules do not tell their parameters: the first call will
+        return
+
+
+def _is(kind: Callable[[object], bool], handler: Callable[[Any, Caller], Any]) -> bool:
+    """Of this kind itself, or an object whose ``__call__`` is."""
+    return kind(handler) or kind(type(handler).__call__)
+
+
+def _name(handler: object) -> str:
+    return str(getattr(handler, "__qualname__", repr(handler)))
+
+
+def _replying(handler: Callable[[Any, Caller], Any], workers: Workers) -> Callable[[Any, Caller], Any]:
+    def blocking(request: Synapse, caller: Caller) -> object:
+        reply = handler(request, caller)
+        if inspect.iscoroutine(reply):  # hidden behind a plain wrapper, so nobody could tell before
+            reply.close()
+            raise HandlerUnfit(f"{_name(handler)} returns a coroutine: declare it `async def`")
+        return reply
+
+    async def threaded(request: Synapse, caller: Caller) -> object:
+        return await workers.run(partial(blocking, request, caller))
+
+    return threaded
+
+
+def _streaming(handler: Callable[[Any, Caller], Any], workers: Workers) -> Callable[[Any, Caller], Any]:
+    def threaded(request: Synapse, caller: Caller) -> AsyncGenerator[object, None]:
+        return workers.stream(partial(handler, request, caller))
+
+    return threaded
