@@ -1,7 +1,8 @@
 """The bytes of one array as 10.x packs them: the five-member map of msgpack_numpy, and of msgpack nothing else.
 
 Strict on purpose: those libraries also read records, objects and pickles from such bytes. Here an array is read only if
-its bytes are exactly those that `pack_array` would have written for it.
+its bytes are exactly those that `pack_array` would have written for it, or the three-member map of a numpy scalar: what
+arithmetic on an array without dimensions leaves behind.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CODES: Final = {
 """Element types of that wire, by name, with numpy's codes for them."""
 _NAMES: Final = {code: name for name, code in CODES.items()}
 _BEFORE_TYPE: Final = b"\x85\xc4\x02nd\xc3\xc4\x04type\xa3"
+_BEFORE_SCALAR_TYPE: Final = b"\x83\xc4\x02nd\xc2\xc4\x04type\xa3"
 _BEFORE_SHAPE: Final = b"\xc4\x04kind\xc4\x00\xc4\x05shape"
 _BEFORE_DATA: Final = b"\xc4\x04data"
 _SIZES: Final = {0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"}
@@ -38,12 +40,16 @@ def pack_array(tensor: Tensor) -> bytes:
 
 
 def unpack_array(packed: bytes) -> Tensor:
-    """The array, a view of ``packed``. Raises ValueError for any bytes that `pack_array` would not have written."""
+    """The array, a view of ``packed``. Raises ValueError for any bytes that 10.x would not have written."""
     dtype = _NAMES.get(packed[len(_BEFORE_TYPE) : len(_BEFORE_TYPE) + 3])
-    if not packed.startswith(_BEFORE_TYPE) or dtype is None:
+    if not packed.startswith((_BEFORE_TYPE, _BEFORE_SCALAR_TYPE)) or dtype is None:
         raise ValueError("the buffer is no array of a known element type")
-    shape = _shape(packed, len(_BEFORE_TYPE) + 3 + len(_BEFORE_SHAPE))
-    head = _head(dtype, shape, math.prod(shape) * int(CODES[dtype][2:]))
+    shape: tuple[int, ...] = ()
+    if packed.startswith(_BEFORE_SCALAR_TYPE):
+        head = _BEFORE_SCALAR_TYPE + CODES[dtype] + _BEFORE_DATA + _length(int(CODES[dtype][2:]))
+    else:
+        shape = _shape(packed, len(_BEFORE_TYPE) + 3 + len(_BEFORE_SHAPE))
+        head = _head(dtype, shape, math.prod(shape) * int(CODES[dtype][2:]))
     if not packed.startswith(head):
         raise ValueError("the buffer is not packed as 10.x packs arrays")
     return Tensor(dtype, shape, memoryview(packed)[len(head) :])

@@ -1,12 +1,10 @@
-"""The 10.x wire: against the official 10.5.0 package where its environment is there, and against forgers always."""
+"""The 10.x wire against forgers: what is refused, what is never believed. Official peers: test_legacy_official."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 import pytest
-from pydantic import Field
+from legacy_peers import ALICE, BOB, MALLORY, target
 
 from ranvier.protocol import (
     AddressPolicy,
@@ -28,18 +26,9 @@ from ranvier.protocol import (
     Reply,
     Standing,
     Synapse,
-    Target,
-    keypair_from_uri,
 )
 from ranvier.protocol.legacy.client import legacy_request
 from ranvier.protocol.legacy.signing import BODY_HASH, body_hash
-
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("RANVIER_LEGACY_PYTHON") or ROOT / ".venv-legacy" / "bin" / "python")
-OFFICIAL = pytest.mark.skipif(
-    not PYTHON.exists(), reason="`make legacy` installs the official 10.5.0 package"
-)
-ALICE, BOB, MALLORY = (keypair_from_uri(f"//{name}") for name in ("Alice", "Bob", "Mallory"))
 
 
 class Plain(Synapse):
@@ -56,9 +45,6 @@ class Echo(Plain):
     required_hash_fields: ClassVar[tuple[str, ...]] = ("text",)
 
 
-PlainEcho = type("Echo", (Plain,), {"__module__": __name__})
-
-
 @contextlib.asynccontextmanager
 async def serving(synapse: Any = Echo, **options: Any) -> AsyncIterator[tuple[Axon, list[Any]]]:
     heard: list[Any] = []
@@ -70,96 +56,6 @@ async def serving(synapse: Any = Echo, **options: Any) -> AsyncIterator[tuple[Ax
     options.setdefault("door", Door.open())
     async with Axon(BOB, legacy=True, **options).serve(synapse, answer) as axon:
         yield axon, heard
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def target(port: int) -> Target:
-    return Target(BOB.ss58_address, "127.0.0.1", port)
-
-
-@OFFICIAL
-@pytest.mark.slow
-@pytest.mark.parametrize("hashed", ["plain", "hash"])
-async def test_the_official_dendrite_asks_our_axon(hashed: str, tmp_path: Path) -> None:
-    class Hashed(Plain):
-        required_hash_fields: ClassVar[tuple[str, ...]] = ("text", "tags")
-        tags: list[str] = Field(default_factory=list)
-
-    Hashed.__name__ = "Echo"
-    async with serving(Hashed if hashed == "hash" else PlainEcho) as (axon, heard):
-        script = Path(__file__).parent / "official" / "dendrite10.py"
-        arguments = (str(axon.port), BOB.ss58_address, hashed, str(tmp_path))
-        process = await asyncio.create_subprocess_exec(
-            str(PYTHON),
-            str(script),
-            *arguments,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 90)
-    assert process.returncode == 0, err.decode()
-    found = json.loads(out.decode().strip().splitlines()[-1])
-    assert [one["status"] for one in found] == [200, 200], found
-    assert [one["answer"] for one in found] == [
-        f"{text} 2 {ALICE.ss58_address}" for text in ("hello", "grüße")
-    ]
-    assert heard == [("hello", ALICE.ss58_address), ("grüße", ALICE.ss58_address)]
-
-
-@OFFICIAL
-@pytest.mark.slow
-@pytest.mark.parametrize("hashed", ["plain", "hash"])
-async def test_our_dendrite_asks_the_official_axon(hashed: str, tmp_path: Path) -> None:
-    class Hashed(Plain):
-        required_hash_fields: ClassVar[tuple[str, ...]] = ("text", "tags")
-        tags: list[str] = Field(default_factory=list)
-
-    Hashed.__name__ = "Echo"
-    kind: Any = Hashed if hashed == "hash" else PlainEcho
-    script, port = Path(__file__).parent / "official" / "axon10.py", free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(str(PYTHON), str(script), str(port), hashed, str(tmp_path)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        line = b""
-        while not line.startswith(b"READY"):
-            line = await asyncio.wait_for(process.stdout.readline(), 60)
-            assert line
-        await listening(port)
-        async with Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite:
-            outcome = await dendrite.ask_legacy(target(port), kind(text="hello", tags=["a"]), deadline=20.0)
-            unknown = await dendrite.ask_legacy(target(port), Other(text="hello"), deadline=20.0)
-    finally:
-        process.terminate()
-        await process.wait()
-    assert isinstance(outcome, Answered), outcome
-    assert not outcome.proven
-    assert outcome.reply.answer == f"hello 1 {ALICE.ss58_address}"
-    assert isinstance(unknown, Refused)
-    assert unknown.code == "http-404"
-
-
-async def listening(port: int) -> None:
-    """The official axon says it is ready before it listens."""
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError
-
-
-class Other(Plain):
-    """Nobody serves it."""
 
 
 async def test_the_same_axon_answers_both_wires() -> None:

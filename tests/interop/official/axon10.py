@@ -1,24 +1,17 @@
-"""Run by the environment of the official 10.5.0 SDK: its axon, one echo; prints READY and its hotkey."""
+"""Run by the environment of the official 10.5.0 SDK: its axon; prints READY and its hotkey."""
 
+import asyncio
+import os
 import sys
 
-port, hashed, wallets = int(sys.argv[1]), sys.argv[2] == "hash", sys.argv[3]
+port, mode, wallets = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 sys.argv = sys.argv[:1]
-import bittensor.utils.networking as networking
-
-networking.get_external_ip = lambda: "203.0.113.7"
-from typing import ClassVar
-
 from bittensor.core.axon import Axon
-from bittensor.core.synapse import Synapse
-from bittensor_wallet import Wallet
+from bittensor.core.stream import StreamingSynapse
+from bittensor.core.tensor import tensor
+from house import Chat, Needy, Scale, echo, wallet
 
-
-class Echo(Synapse):
-    text: str
-    tags: list = []
-    answer: str | None = None
-    required_hash_fields: ClassVar[tuple[str, ...]] = ("text", "tags") if hashed else ()
+Echo = echo(mode == "hash")
 
 
 async def forward(synapse: Echo) -> Echo:
@@ -26,12 +19,37 @@ async def forward(synapse: Echo) -> Echo:
     return synapse
 
 
-wallet = Wallet(name="dev", hotkey="bob", path=wallets)
-wallet.create_coldkey_from_uri("//Cold", use_password=False, overwrite=True, suppress=True)
-wallet.create_hotkey_from_uri("//Bob", use_password=False, overwrite=True, suppress=True)
-axon = Axon(wallet=wallet, port=port, ip="127.0.0.1", external_ip="127.0.0.1", external_port=port)
-axon.attach(forward)
+async def chat(synapse: Chat) -> StreamingSynapse.BTStreamingResponse:
+    async def tokens(send):
+        for word in ("grüße ", "from ", synapse.prompt):
+            for byte in word.encode():  # letters of two bytes arrive in two pieces
+                await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            await asyncio.sleep(0.01)
+        if synapse.prompt == "break":
+            raise RuntimeError("the model died")
+        if synapse.prompt == "die":
+            os._exit(1)
+        if synapse.prompt == "hang":
+            await asyncio.sleep(60)
+
+    return synapse.create_streaming_response(tokens)
+
+
+async def scale(synapse: Scale) -> Scale:
+    synapse.result = tensor(synapse.values.tensor() * synapse.factor)
+    return synapse
+
+
+async def needy(synapse: Needy) -> Needy:
+    synapse.result = tensor(synapse.values.tensor() * synapse.point.x + synapse.point.y)
+    return synapse
+
+
+mine = wallet("bob", wallets)
+axon = Axon(wallet=mine, port=port, ip="127.0.0.1", external_ip="127.0.0.1", external_port=port)
+for handler in (forward, chat, scale, needy):
+    axon.attach(handler)
 axon.start()
-print("READY", wallet.hotkey.ss58_address, flush=True)
+print("READY", mine.hotkey.ss58_address, flush=True)
 sys.stdin.read()
 axon.stop()

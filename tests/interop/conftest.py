@@ -1,0 +1,8 @@
+"""Peers for the tests of the 10.x wire."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "plugins"))
