@@ -77,7 +77,7 @@ def read_tensor_object(value: Mapping[str, Any]) -> tuple[Tensor, bool]:
         tensor = unpack_array(base64.b64decode(buffer if isinstance(buffer, str) else "", validate=True))
     except binascii.Error as error:
         raise ValueError("a tensor's buffer is base64") from error
-    # As text, because to Python 1, 1.0 and True are the same.
+    # As Python writes them, because to it 1, 1.0 and True are the same.
     if dtype not in (tensor.dtype, TORCH + tensor.dtype) or str(value["shape"]) != str(
         list(tensor.shape) or [0]
     ):
