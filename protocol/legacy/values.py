@@ -78,9 +78,8 @@ def read_tensor_object(value: Mapping[str, Any]) -> tuple[Tensor, bool]:
     except binascii.Error as error:
         raise ValueError("a tensor's buffer is base64") from error
     # As Python writes them, because to it 1, 1.0 and True are the same.
-    if dtype not in (tensor.dtype, TORCH + tensor.dtype) or str(value["shape"]) != str(
-        list(tensor.shape) or [0]
-    ):
+    shape = repr(list(tensor.shape) or [0])
+    if dtype not in (tensor.dtype, TORCH + tensor.dtype) or repr(value["shape"]) != shape:
         raise ValueError("a tensor's dtype or shape is not that of its buffer")
     return tensor, dtype != tensor.dtype
 

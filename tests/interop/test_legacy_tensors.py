@@ -76,27 +76,29 @@ def test_long_shapes_and_long_data_come_back(shape: tuple[int, ...]) -> None:
     assert unpack_array(pack_array(tensor)) == tensor
 
 
+def accepted_only_as_written(packed: bytes) -> None:
+    """No two writings of one array: whatever is accepted is exactly what would have been written for it."""
+    try:
+        found = unpack_array(packed)
+    except ValueError:
+        return
+    assert pack_array(found) == packed
+
+
 @given(ANY, some.data())
 def test_bytes_that_were_changed_are_another_array_or_none(
     array: NDArray[Any], data: some.DataObject
 ) -> None:
-    """Whatever is accepted is exactly what would have been written for it: no two writings of one array."""
     packed = bytearray(pack_array(Tensor.of(array)))
     packed[data.draw(some.integers(0, len(packed) - 1))] = data.draw(some.integers(0, 255))
-    try:
-        found = unpack_array(bytes(packed))
-    except ValueError:
-        return
-    assert pack_array(found) == bytes(packed)
+    accepted_only_as_written(bytes(packed))
 
 
-@given(some.binary(max_size=64), some.binary(max_size=64))
-def test_rubbish_is_refused_and_raises_nothing_else(start: bytes, end: bytes) -> None:
+@given(some.binary(max_size=64), some.integers(0, 70))
+def test_rubbish_is_refused_and_raises_nothing_else(rubbish: bytes, kept: int) -> None:
     whole = pack_array(Tensor.of(ARRAY))
-    for packed in (start, whole + end + b"\0", whole[: len(end)], whole[:14] + start, whole[:45] + end):
-        if packed != whole:
-            with pytest.raises(ValueError):
-                unpack_array(packed)
+    for packed in (rubbish, whole + rubbish, whole[:kept], whole[:kept] + rubbish):
+        accepted_only_as_written(packed)
 
 
 class Trap:
@@ -119,6 +121,7 @@ def packed(kind: bytes, code: bytes, data: bytes) -> str:
 OBJECT = packed(b"O", b"\xa3|O8", pickle.dumps(Trap())[:255])
 ONE = base64.b64encode(pack_array(Tensor.of(np.ones(1)))).decode()
 SPOILED = {
+    "more bytes": spoiled(buffer=base64.b64encode(base64.b64decode(CAPTURED) + b"\0").decode()),
     "a pickle": spoiled(buffer=OBJECT, dtype="object", shape=[0]),
     "a pickle as numbers": spoiled(buffer=OBJECT),
     "a record": spoiled(buffer=packed(b"V", b"\x91\x92\xa1a\xa3<i4", b"\0" * 4)),
