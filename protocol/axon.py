@@ -120,7 +120,7 @@ class Axon:
     async def start(self) -> None:
         """Listen. Raises OSError where the port is taken."""
         loop = asyncio.get_running_loop()
-        self._service.clock = loop.time
+        self._service.loop = loop
 
         def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return web.BaseRequest(

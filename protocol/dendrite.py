@@ -18,6 +18,7 @@ from ranvier.protocol.addresses import AddressPolicy
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import SEALED, is_binary
 from ranvier.protocol.codes import Code
+from ranvier.protocol.deadline import Deadline
 from ranvier.protocol.errors import InvalidReply
 from ranvier.protocol.job import JOB_ROUTE, MAX_WAIT, Job, JobPoll
 from ranvier.protocol.keys import Keypair
@@ -72,15 +73,14 @@ class Dendrite:
         self._sender = Sender(key, compress)
         self._prekeys = PrekeyCache(now=now) if seal else None
         self._session: aiohttp.ClientSession | None = None
-        self._clock: Callable[[], float] = _closed
-        """Seconds by the loop's clock: the one that deadlines go by, also where a test simulates time."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._farewells: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             limit=0, limit_per_host=0, resolver=GuardedResolver(self.addresses), keepalive_timeout=3.0
         )
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
@@ -100,7 +100,7 @@ class Dendrite:
             await asyncio.wait(self._farewells)
         if self._session is not None:
             await self._session.close()
-            self._session, self._clock = None, _closed
+            self._session = self._loop = None
 
     async def ask(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
         """Send one request; whatever the peer does becomes an outcome. ``deadline`` is in seconds from now."""
@@ -207,9 +207,11 @@ class Dendrite:
         **options: P.kwargs,
     ) -> T | Failure:
         """Whatever goes wrong with the peer is an outcome, never an exception."""
-        started = self._clock()
+        if self._loop is None:
+            raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")
+        started = self._loop.time()
         try:
-            async with asyncio.timeout_at(started + deadline):
+            with Deadline(self._loop, started + deadline):
                 return await work(*arguments, **options)
         except TimeoutError:
             return TimedOut(target, self._clock() - started)
@@ -354,6 +356,10 @@ class Dendrite:
         cache.put(prekey)
         return prekey
 
+    def _clock(self) -> float:
+        """Seconds by the loop's clock: the one that deadlines go by, also where a test simulates time."""
+        return (self._loop or asyncio.get_running_loop()).time()
+
     def _check_address(self, target: Target) -> None:
         refusal = self.addresses.refusal(target.host)
         if refusal is not None:
@@ -377,7 +383,3 @@ class Dendrite:
 @lru_cache(maxsize=1024)
 def _query(synapse: type[Synapse], deadline: int, mode: Mode = Mode.REPLY) -> Query:
     return Query(deadline=deadline, binary=is_binary(synapse), mode=mode)
-
-
-def _closed() -> float:
-    raise RuntimeError("open the dendrite first: `async with Dendrite(key) as dendrite:`")

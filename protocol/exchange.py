@@ -66,14 +66,14 @@ class Exchange:
         if self._query.mode is Mode.JOB:
             return self._start(signed, caller, call)
         try:
-            ends = self._service.clock() + call.deadline
-            async with asyncio.timeout_at(ends) as clock, self._service.gate.turn(caller):
-                if self._query.mode is Mode.STREAM:
-                    clock.reschedule(None)  # from its head on, only the stream itself can say that it is late
-                    return await self._stream(signed, caller, call, ends)
-                return await self._service.answer(
-                    call.served, call.synapse, caller, partial(self._reply, signed)
-                )
+            with self._service.deadline(call.deadline) as deadline:
+                async with self._service.gate.turn(caller):
+                    if self._query.mode is Mode.STREAM:
+                        deadline.lift()  # from its head on, only the stream itself can say that it is late
+                        return await self._stream(signed, caller, call, deadline.when)
+                    return await self._service.answer(
+                        call.served, call.synapse, caller, partial(self._reply, signed)
+                    )
         except TimeoutError as error:
             raise Refusal(Code.DEADLINE, "the deadline passed") from error
 
@@ -159,9 +159,7 @@ class Exchange:
     def _state(self, signed: Signed, job: str, state: str) -> web.Response:
         return self._respond(signed, 202, Encoded(JSON, json.dumps({"job": job, "state": state}).encode()))
 
-    async def _stream(
-        self, signed: Signed, caller: Caller, call: Call, ends: float | None
-    ) -> web.StreamResponse:
+    async def _stream(self, signed: Signed, caller: Caller, call: Call, ends: float) -> web.StreamResponse:
         service, request = self._service, self._request
         writer = StreamWriter(service.key, signed, self._session)
         refusal: Refusal | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ranvier.protocol.caller import Caller
 from ranvier.protocol.codec import Encoded
 from ranvier.protocol.codes import Code
+from ranvier.protocol.deadline import Deadline
 from ranvier.protocol.door import Door
 from ranvier.protocol.errors import Refusal
 from ranvier.protocol.gate import Gate, RateLimit
@@ -64,9 +65,13 @@ class Service:
         self.received = self.sent = 0
         """Bytes of bodies, as they travelled."""
         self.draining = False
-        self.clock: Callable[[], float] = time.monotonic
-        """Seconds by the loop's clock, once the axon has started."""
+        self.loop: asyncio.AbstractEventLoop
+        """Set when the axon starts."""
         self._replay, self._rate = replay, RateLimit(limits)
+
+    def deadline(self, seconds: float) -> Deadline:
+        """``with`` it: raises `TimeoutError` so many seconds from now."""
+        return Deadline(self.loop, self.loop.time() + seconds)
 
     def enter(self, hotkey: str, nonce: int) -> Caller:
         """The caller, let in. The door keeps nothing, so it comes first: keys are free and must not fill our memory.
@@ -75,7 +80,7 @@ class Service:
         """
         caller = self.door.admit(hotkey)
         self._replay.accept(hotkey, nonce, self.now())
-        self._rate.take(hotkey, self.clock())
+        self._rate.take(hotkey, self.loop.time())
         if self.draining:
             raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
         return caller
