@@ -24,6 +24,7 @@ from ranvier.protocol.nonces import NonceClock, ReplayGuard
 from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused, TimedOut, Unreachable
 from ranvier.protocol.synapse import Reply, Synapse
 from ranvier.protocol.tensor import Blob, Like, Tensor
+from ranvier.protocol.threads import wanted
 
 __all__ = [
     "AddressPolicy",
@@ -56,4 +57,5 @@ __all__ = [
     "TimedOut",
     "Unreachable",
     "keypair_from_uri",
+    "wanted",
 ]

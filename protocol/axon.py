@@ -114,7 +114,7 @@ class Axon:
 
     def serve(self, synapse: type[S], handler: Handler[S]) -> Self:
         """Answer ``synapse`` with ``handler``; raises `HandlerUnfit`."""
-        self._service.served[synapse.route()] = served(synapse, handler)
+        self._service.served[synapse.route()] = served(synapse, handler, self._service.workers)
         return self
 
     async def start(self) -> None:
@@ -160,6 +160,7 @@ class Axon:
         except TimeoutError:
             _log.warning("%d requests were cut off after %.1f s of grace", self.gate.running, grace)
         await self._service.jobs.stop()
+        self._service.workers.close()
         await self._runner.cleanup()
         self._runner = None
 

@@ -26,6 +26,7 @@ from ranvier.protocol.limits import Limits
 from ranvier.protocol.nonces import ReplayGuard
 from ranvier.protocol.prekeys import PrekeyRing
 from ranvier.protocol.synapse import Synapse
+from ranvier.protocol.threads import Workers
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Service:
             replace(limits, max_concurrent=limits.max_running_jobs, max_queue=limits.max_jobs)
         )
         self.jobs: JobTable[JobResult] = JobTable(limits)
+        self.workers = Workers(limits.max_concurrent + limits.max_running_jobs)
+        """Threads for handlers that block."""
         self.prekeys, self.seal_required = PrekeyRing(key, now=now), seal_required
         self.served: dict[str, Served] = {}
         self.endings: Counter[str] = Counter()

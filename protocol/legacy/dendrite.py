@@ -15,6 +15,7 @@ from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import fault
 from ranvier.protocol.errors import InvalidReply, ProtocolError
 from ranvier.protocol.legacy.client import legacy_outcome
+from ranvier.protocol.legacy.signing import AXON
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.outcome import Answered, Invalid, Outcome
 from ranvier.protocol.response import Response
@@ -58,7 +59,8 @@ async def legacy_exchange(
     clock = asyncio.get_running_loop().time
     started = clock()
     async with sent as response:
-        if response.status != 200 or response.content_type != STREAM_TYPE:
+        shown = response.headers.get(f"{AXON}status_code", "200")
+        if (response.status, shown, response.content_type) != (200, "200", STREAM_TYPE):
             found = await Response.read(response, limits)
             elapsed = clock() - started
             return legacy_outcome(target, elapsed, request, response.status, response.headers, found.body)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -444,17 +445,28 @@ async def test_stopping_cuts_off_what_outlasts_the_grace() -> None:
 
 
 def blocking(request: Echo, caller: Caller) -> Echo.Reply:
-    return Echo.Reply(text=request.text)
+    time.sleep(0.05)
+    return Echo.Reply(text=f"{threading.current_thread() is threading.main_thread()}")
 
 
 class Blocking:
-    def __call__(self, request: Echo, caller: Caller) -> Echo.Reply:
-        return Echo.Reply(text=request.text)
+    def __call__(self, request: Echo, caller: Caller) -> Iterator[str | Echo.Reply]:
+        yield request.text
+        yield blocking(request, caller)
 
 
-@pytest.mark.parametrize("handler", [blocking, Blocking(), lambda request, caller: None, Echo])
-def test_a_blocking_handler_is_refused(handler: Any) -> None:
-    with pytest.raises(HandlerUnfit, match="async def"):
+@pytest.mark.parametrize("handler", [blocking, Blocking()])
+async def test_a_blocking_handler_runs_beside_the_loop(handler: Any) -> None:
+    async with Axon(MINER, door=Door.open()).serve(Echo, handler) as axon, asking() as dendrite:
+        outcomes = await dendrite.ask_all(
+            [(Target(MINER.ss58_address, "127.0.0.1", axon.port), Echo(text="x"))] * 8, deadline=10.0
+        )
+        assert [outcome.reply.text for outcome in outcomes] == ["False"] * 8  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("handler", [Echo, 3, lambda request: None])
+def test_what_cannot_be_a_handler_is_refused(handler: Any) -> None:
+    with pytest.raises(HandlerUnfit):
         Axon(MINER, door=Door.open()).serve(Echo, handler)
 
 
