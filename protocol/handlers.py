@@ -33,9 +33,7 @@ class Served:
     streams: bool
 
 
-def served(
-    synapse: type[Synapse], handler: Callable[[Any, Caller], Any], workers: Workers | None = None
-) -> Served:
+def served(synapse: type[Synapse], handler: Callable[[Any, Caller], Any], workers: Workers) -> Served:
     """Check a handler; a blocking one will run in a thread of ``workers``, also its ``next`` if it is a generator.
 
     Raises `HandlerUnfit` for what cannot be called with (request, caller), and for a class: a handler is an instance.
@@ -45,8 +43,6 @@ def served(
         return Served(synapse, handler, streams=True)
     if _is(inspect.iscoroutinefunction, handler):
         return Served(synapse, handler, streams=False)
-    if workers is None:
-        raise HandlerUnfit(f"{_name(handler)} blocks and no threads are given: declare it `async def`")
     if _is(inspect.isgeneratorfunction, handler):
         return Served(synapse, _streaming(handler, workers), streams=True)
     return Served(synapse, _replying(handler, workers), streams=False)

@@ -1,94 +1,84 @@
-"""Worker threads for blocking handlers: never the loop's own, never more than a bound, never in the way of an exit."""
+"""Threads for blocking handlers: never more than a bound, none of them the loop's, none in the way of an exit."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import HandlerUnfit, Refusal
-from ranvier.protocol.pipe import Pipe
+from ranvier.protocol.worker import Worker
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_END: Final[Any] = object()
 
 
-class _Call(Generic[T]):
-    """One blocking call, as the loop and its worker see it. The pool's lock guards ``wanted`` and ``ended``."""
+@dataclass(frozen=True, slots=True)
+class _Outcome(Generic[T]):
+    """What a step came to. It travels as a value: not every exception can be set on a future."""
 
-    def __init__(self, work: Callable[[], T], tell: Callable[[], None]) -> None:
-        self._work, self._tell = work, tell
-        self._loop, self._context = asyncio.get_running_loop(), copy_context()
-        self._value: T | None = None
-        self._error: BaseException | None = None
-        self.wanted = True
-        """Somebody on the loop waits for it."""
-        self.ended = False
+    value: T | None = None
+    error: BaseException | None = None
 
-    def run(self) -> None:
-        """In the worker: keep what came of it. The context is the caller's, as with `asyncio.to_thread`."""
+    def get(self) -> T:
+        if self.error is None:
+            return self.value  # type: ignore[return-value]  # a T where there is no error
+        if isinstance(self.error, Exception):
+            raise self.error
+        # On the loop, SystemExit would end the process, and CancelledError pass for the caller's leave.
+        raise HandlerUnfit(
+            f"a blocking handler raised {type(self.error).__name__}: let it return, or raise an Exception"
+        ) from self.error
+
+
+class _Lease:
+    """A worker in the hands of one call, with the context that the call was made in."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker, self.wanted = worker, True
+        self._context = copy_context()
+        self._context.run(_current.set, self)
+
+    def bound(self, step: Callable[[], T]) -> Callable[[], _Outcome[T]]:
+        """The step as its thread runs it: it never raises."""
+        return partial(self._context.run, self._take, step)
+
+    def _take(self, step: Callable[[], T]) -> _Outcome[T]:
         try:
-            self._value = self._context.run(self._marked)
-        except BaseException as error:  # noqa: BLE001  a handler may raise anything, and its worker must outlive it
-            self._error = error
+            return _Outcome(step())
+        except BaseException as error:  # noqa: BLE001  a handler may raise anything, and its thread outlives it
+            if not self.wanted:
+                _log.debug("an abandoned handler failed", exc_info=error)
+            return _Outcome(error=error)
 
-    def _marked(self) -> T:
-        _current.set(self)
-        return self._work()
-
-    def deliver(self) -> None:
-        """In the worker: tell the loop that it has ended, unless nobody is there any more."""
-        if not self.wanted:
-            _log.debug("an abandoned call has ended", exc_info=self._error)
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._tell)
-        except RuntimeError:  # the loop was closed: whoever waited went with it
-            _log.debug("a call has ended after its loop", exc_info=self._error)
-
-    def refuse(self, refusal: Refusal) -> None:
-        """It never begins."""
-        self._error = refusal
-        self.ended = True
-        self.deliver()
-
-    def result(self) -> T:
-        """On the loop: its value; raises what it raised."""
-        error, self._error = self._error, None
-        if error is None:
-            return self._value  # type: ignore[return-value]  # it is a T where there is no error
-        try:
-            if isinstance(error, Exception):
-                raise error
-            # On the loop, SystemExit would end the process and CancelledError would pass for a caller's leave.
-            raise HandlerUnfit(
-                f"a blocking handler raised {type(error).__name__}: let it return or raise an Exception instead"
-            ) from error
-        finally:
-            del error  # its traceback holds this frame
+    async def call(self, step: Callable[[], T]) -> T:
+        """What it returns; raises what it raises."""
+        outcome = await asyncio.get_running_loop().run_in_executor(self.worker, self.bound(step))
+        return outcome.get()
 
 
-_current: ContextVar[_Call[Any] | None] = ContextVar("ranvier_blocking_call", default=None)
+_current: ContextVar[_Lease | None] = ContextVar("ranvier_blocking_call", default=None)
 
 
 def wanted() -> bool:
     """Whether somebody still waits for the blocking handler that asks.
 
     Nothing can end a thread from outside: a handler that works long looks here between steps, and returns when its
-    caller has left or its deadline has passed. True outside of a worker.
+    caller has left or its deadline has passed. True outside of such a handler.
     """
-    call = _current.get()
-    return call is None or call.wanted
+    lease = _current.get()
+    return lease is None or lease.wanted
 
 
 class Workers:
-    """At most ``size`` daemon threads, started when first needed.
+    """At most ``size`` daemon threads, begun when first needed. All methods belong on one loop.
 
     A call whose caller has gone keeps its thread until it returns: it is `abandoned`. Calls wait in order of arrival,
     and only as many as there are threads that are not abandoned; more are refused (``busy``).
@@ -96,25 +86,26 @@ class Workers:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._changed = threading.Condition()
-        self._queue: deque[_Call[Any]] = deque()
-        self._threads = self._idle = self._abandoned = 0
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
+        self._waiting: deque[asyncio.Future[Worker]] = deque()
+        self._abandoned = 0
         self._closed = False
 
     @property
     def threads(self) -> int:
-        """Threads that live now."""
-        return self._threads
+        """Threads that are kept, busy or idle."""
+        return len(self._workers)
 
     @property
     def running(self) -> int:
-        """Calls that run now, abandoned ones with them."""
-        return self._threads - self._idle
+        """Calls that hold a thread, abandoned ones with them."""
+        return len(self._workers) - len(self._idle)
 
     @property
     def waiting(self) -> int:
         """Calls that wait for a thread."""
-        return len(self._queue)
+        return len(self._waiting)
 
     @property
     def abandoned(self) -> int:
@@ -122,86 +113,98 @@ class Workers:
         return self._abandoned
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns in a thread; raises what it raises.
+        """What ``work`` returns in a thread, with the context variables of here; raises what it raises.
 
         Cancelled while it waits, ``work`` never begins; cancelled while it runs, it is abandoned.
         Raises `Refusal`: ``busy`` without a thread to be had, ``draining`` after `close`.
         """
-        ended = asyncio.get_running_loop().create_future()
-        call = _Call(work, lambda: None if ended.done() else ended.set_result(None))
-        self._submit(call)
+        worker = await self._take()
+        lease = _Lease(worker)
         try:
-            await ended
+            return await lease.call(work)
         finally:
-            self._leave(call)
-        return call.result()
+            self._give_back(lease)
 
     async def stream(self, work: Callable[[], Generator[T, None, object]]) -> AsyncGenerator[T, None]:
-        """The items that ``work`` yields, all from one thread; closed in that thread when the reader leaves.
+        """The items of a generator, all from one thread, each made when it is asked for.
 
+        A reader that leaves has the generator closed, in that thread, as soon as its current step is over.
         Raises as `run` does.
         """
-        pipe: Pipe[T] = Pipe(asyncio.get_running_loop())
-        call = _Call(partial(pipe.fill, work), pipe.end)
-        self._submit(call)
+        worker = await self._take()
+        lease = _Lease(worker)
+        items: Generator[T, None, object] | None = None
         try:
-            async for item in pipe:
+            items = await lease.call(work)
+            while (item := await lease.call(partial(next, items, _END))) is not _END:
                 yield item
         finally:
-            pipe.leave()
-            self._leave(call)
-        call.result()
+            self._give_back(lease, items.close if items is not None else None)
 
     def close(self) -> None:
-        """Take no more calls and refuse those that wait; each thread ends with what it runs. Waits for none."""
-        with self._changed:
-            self._closed = True
-            refused = list(self._queue)
-            self._queue.clear()
-            self._changed.notify_all()
-        for call in refused:
-            call.refuse(Refusal(Code.DRAINING, "shutting down", retry_after=10.0))
+        """Take no more calls and refuse those that wait. Waits for no thread: each ends with what it runs."""
+        self._closed = True
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(_draining())
+        self._waiting.clear()
+        while self._idle:
+            self._retire(self._idle.pop())
 
-    def _submit(self, call: _Call[Any]) -> None:
-        with self._changed:
-            if self._closed:
-                raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
-            if len(self._queue) - (self._size - self.running) >= self._size - self._abandoned:
-                raise Refusal(Code.BUSY, "every thread is taken", retry_after=5.0)
-            self._queue.append(call)
-            if len(self._queue) > self._idle and self._threads < self._size:
-                self._threads += 1
-                self._idle += 1
-                threading.Thread(target=self._serve, name="ranvier-handler", daemon=True).start()
-            self._changed.notify()
+    async def _take(self) -> Worker:
+        if self._closed:
+            raise _draining()
+        if self._idle:
+            return self._idle.pop()
+        if len(self._workers) < self._size:
+            worker = Worker()
+            self._workers.add(worker)
+            return worker
+        if len(self._waiting) >= self._size - self._abandoned:
+            raise Refusal(Code.BUSY, "no thread is free", retry_after=5.0)
+        turn: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled() and turn.exception() is None:
+                self._free(turn.result())
+            raise
 
-    def _leave(self, call: _Call[Any]) -> None:
-        """Its caller is done with it, or gone."""
-        with self._changed:
-            if call in self._queue:
-                self._queue.remove(call)
-            elif not call.ended:
-                call.wanted = False
-                self._abandoned += 1
-                if self._abandoned == self._size:
-                    _log.warning("all %d threads run handlers that nobody waits for any more", self._size)
+    def _give_back(self, lease: _Lease, ending: Callable[[], object] | None = None) -> None:
+        """Free its worker, at once or when it is through with what it does and with ``ending``."""
+        lease.wanted = False
+        worker = lease.worker
+        worker.finish(ending and lease.bound(ending))
+        if worker.free:
+            self._free(worker)
+            return
+        self._abandoned += 1
+        if self._abandoned == self._size:
+            _log.warning("all %d threads run handlers that nobody waits for any more", self._size)
+        worker.when_free(asyncio.get_running_loop(), lambda: self._reclaim(worker))
 
-    def _serve(self) -> None:
-        """A thread's life."""
-        while (call := self._next()) is not None:
-            call.run()
-            with self._changed:
-                call.ended = True
-                self._idle += 1
-                self._abandoned -= not call.wanted
-            call.deliver()
+    def _reclaim(self, worker: Worker) -> None:
+        self._abandoned -= 1
+        self._free(worker)
 
-    def _next(self) -> _Call[Any] | None:
-        with self._changed:
-            while not self._queue and not self._closed:
-                self._changed.wait()
-            self._idle -= 1
-            if self._queue:
-                return self._queue.popleft()
-            self._threads -= 1
-            return None
+    def _free(self, worker: Worker) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(worker)
+                return
+        if self._closed:
+            self._retire(worker)
+        else:
+            self._idle.append(worker)
+
+    def _retire(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        worker.retire()
+
+
+def _draining() -> Refusal:
+    return Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
