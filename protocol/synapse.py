@@ -32,6 +32,15 @@ class Synapse(BaseModel):
     """For the 10.x wire alone: its neurons run with ``USE_TORCH=1``, where element types have torch's names."""
 
     @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        unknown = [name for name in cls.required_hash_fields if name not in cls.model_fields]
+        if unknown:
+            raise TypeError(
+                f"required_hash_fields of {cls.__name__} names {unknown}, which are not its fields"
+            )
+
+    @classmethod
     def route(cls) -> str:
         """The path on the wire."""
         return f"/{cls.__name__}"

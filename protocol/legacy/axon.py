@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 
 from aiohttp import web
@@ -26,7 +25,7 @@ class LegacyExchange:
 
     def __init__(self, service: Service, request: web.BaseRequest) -> None:
         self._service, self._request = service, request
-        self._began = asyncio.get_running_loop().time()
+        self._began = service.loop.time()
         self._stream: LegacyStream | None = None
 
     async def respond(self) -> web.StreamResponse:
@@ -47,12 +46,16 @@ class LegacyExchange:
         service.received += len(body)
         caller = service.enter(prove_legacy(claim, service.key.ss58_address), claim.nonce)
         call = read_legacy_call(request.raw_path, body, claim, service.served, service.limits)
-        async with asyncio.timeout(call.deadline), service.gate.turn(caller):
-            if call.served.streams:
-                return await self._streamed(call, caller)
-            return await service.answer(
-                call.served, call.synapse, caller, lambda reply: legacy_response(call, reply, self._seconds())
-            )
+        with service.deadline(call.deadline):
+            async with service.gate.turn(caller):
+                return await self._run(call, caller)
+
+    async def _run(self, call: LegacyCall, caller: Caller) -> web.StreamResponse:
+        if call.served.streams:
+            return await self._streamed(call, caller)
+        return await self._service.answer(
+            call.served, call.synapse, caller, lambda reply: legacy_response(call, reply, self._seconds())
+        )
 
     async def _streamed(self, call: LegacyCall, caller: Caller) -> web.StreamResponse:
         service, request = self._service, self._request
@@ -82,4 +85,4 @@ class LegacyExchange:
         return self._stream.response
 
     def _seconds(self) -> float:
-        return asyncio.get_running_loop().time() - self._began
+        return self._service.loop.time() - self._began

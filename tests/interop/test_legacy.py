@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import aiohttp
 import pytest
 from legacy_peers import ALICE, BOB, MALLORY, target
+from yarl import URL
 
 from ranvier.protocol import (
     AddressPolicy,
@@ -121,6 +122,88 @@ async def test_forged_headers_run_nothing_and_are_not_echoed(case: str) -> None:
         assert (got, heard) == (status, [])
         assert len(said) < 120
         assert axon.stats["answered"] == 0
+
+
+SIGNED = (
+    "bt_header_dendrite_nonce",
+    "bt_header_dendrite_hotkey",
+    "bt_header_dendrite_uuid",
+    "bt_header_dendrite_signature",
+    "bt_header_axon_hotkey",
+    BODY_HASH,
+)
+
+
+@pytest.mark.parametrize("name", SIGNED)
+async def test_every_signed_character_counts(name: str) -> None:
+    """Each changed once, to another of its kind; the request itself is taken afterwards."""
+    headers, body = sent()
+    text = headers[name]
+    async with serving() as (axon, heard), aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{axon.port}/Echo"
+        for place in range(len(text)):
+            other = "1" if text[place] != "1" else "2"
+            changed = {**headers, name: text[:place] + other + text[place + 1 :]}
+            async with session.post(url, headers=changed, data=body) as response:
+                assert response.status in (400, 401), (place, other)
+                assert not [header for header in response.headers if "signature" in header.lower()]
+        assert heard == []
+        async with session.post(url, headers=headers, data=body) as response:
+            assert response.status == 200
+            assert not [header for header in response.headers if "signature" in header.lower()]
+    assert len(heard) == 1
+
+
+async def test_another_path_method_or_query_is_refused() -> None:
+    headers, body = sent()
+    async with serving() as (axon, heard), aiohttp.ClientSession() as session:
+        for method, path in (
+            ("GET", "/Echo"),
+            ("PUT", "/Echo"),
+            ("POST", "/Echo?a=1"),
+            ("POST", "/%45cho"),
+            ("POST", "/"),
+        ):
+            url = URL(f"http://127.0.0.1:{axon.port}{path}", encoded=True)
+            async with session.request(method, url, headers=headers, data=body) as response:
+                assert response.status in (401, 404), (method, path)
+    assert heard == []
+
+
+async def test_the_ping_needs_a_signature_and_the_door_too() -> None:
+    door = Door(deny=frozenset({MALLORY.ss58_address}), require_registered=False)
+    async with serving(door=door) as (axon, _):
+        for key, status in ((ALICE, "Answered"), (MALLORY, "Refused")):
+            async with Dendrite(key, addresses=AddressPolicy.local()) as dendrite:
+                outcome = await dendrite.ask_legacy(target(axon.port), Synapse(), deadline=5.0)
+            assert type(outcome).__name__ == status, outcome
+
+
+BODIES = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "a list": b"[]",
+    "not a number": b'{"text": NaN}',
+    "deep": b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "no text": b'{"text": "\xff"}',
+    "half a letter": b'{"text": "\\ud800"}',
+    "a number beyond all": b'{"text": ' + b"9" * 10_000 + b"}",
+    "no field": b"{}",
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+async def test_a_body_that_cannot_be_read_is_refused_shortly(case: str) -> None:
+    headers, _ = sent()
+    async with serving() as (axon, heard):
+        got, said = await post(axon, headers, BODIES[case])
+    assert (got, heard) == (422, [])
+    assert len(said) < 200
+
+
+def test_hashed_fields_must_be_fields() -> None:
+    with pytest.raises(TypeError, match="names \\['txt'\\], which are not its fields"):
+        type("Typo", (Plain,), {"required_hash_fields": ("txt",), "__module__": __name__})
 
 
 async def test_a_changed_body_is_refused_where_fields_are_signed() -> None:
