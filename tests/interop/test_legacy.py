@@ -179,7 +179,18 @@ async def test_the_ping_needs_a_signature_and_the_door_too() -> None:
             assert type(outcome).__name__ == status, outcome
 
 
+@pytest.mark.parametrize("seconds", [-600, -10.5, 2.5, 365 * 86400])
+async def test_a_well_signed_request_of_another_time_is_stale(seconds: float) -> None:
+    """The original takes those of the past with a long time-out, and all of the future."""
+    nonce = time.time_ns() + int(seconds * 1e9)
+    headers, body = legacy_request(ALICE, target(1), Echo(text="hello"), 1e6, nonce)
+    async with serving() as (axon, heard):
+        got, said = await post(axon, headers, body)
+    assert (got, heard, said[:6]) == (401, [], "stale:")
+
+
 BODIES = {
+    "not a number beside it": b'{"text": "hello", "total_size": NaN}',
     "nothing": b"",
     "no JSON": b"{",
     "a list": b"[]",

@@ -262,6 +262,19 @@ def test_fields_beside_tensors_travel_as_they_would_without() -> None:
     assert read_values(Picture, {**written, "of nobody's concern": 1}) == (picture, False)
 
 
+def test_a_tensor_in_a_field_of_anything_is_refused() -> None:
+    """It would be read as one there, and nobody would find it."""
+
+    class Free(Synapse):
+        tensor: Tensor
+        anything: dict[str, Any]
+
+    content = {"tensor": spoiled(), "anything": {"buffer": 1}}
+    assert read_values(Free, content)[0].anything == {"buffer": 1}
+    with pytest.raises(ValueError, match="where none is declared"):
+        read_values(Free, {**content, "anything": {"x": spoiled()}})
+
+
 def test_what_a_tensor_says_of_itself_is_compared_with_its_bytes() -> None:
     assert read_tensor_object(spoiled()) == (Tensor.of(ARRAY), False)
     with pytest.raises(ValueError, match="not that of its buffer"):
