@@ -2,7 +2,8 @@
 
 X25519 between the sender's ephemeral key and the prekey, HKDF-SHA256 over the whole transcript, ChaCha20-Poly1305 with
 separate keys for request, reply and stream. Who sends and who receives is proven by the btauth signature around the
-sealed body; the transcript binds both names, so that a body cannot be moved into another request.
+sealed body; the transcript binds both names, so that a body cannot be moved into another request. docs/seal.md
+specifies every byte.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import binascii
 import hashlib
 import secrets
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -26,9 +27,10 @@ from ranvier.protocol.errors import InvalidReply, Refusal
 SEAL_PROTOCOL: Final = "ranvier-seal/1"
 PUBLIC_SIZE: Final = 32
 NONCE_SIZE: Final = 12
+TAG_SIZE: Final = 16
 _KEY_SIZE: Final = 32
 _ONCE: Final = bytes(NONCE_SIZE)
-"""The request's key exists for one message."""
+"""The request's key encrypts one message, so its nonce may stand."""
 
 
 class Receiver(Protocol):
@@ -61,53 +63,52 @@ class SealContext:
 
 
 class Session:
-    """The keys of one request: for its body, for the one reply, for the frames of a stream."""
+    """What one sealed request leaves to both sides: the keys for its reply and for the frames of its stream."""
 
-    def __init__(self, shared: bytes, transcript: bytes) -> None:
-        salt = hashlib.sha256(transcript).digest()
-        keys = HKDF(SHA256(), 3 * _KEY_SIZE, salt, SEAL_PROTOCOL.encode()).derive(shared)
-        self._request, self._reply, self._stream = (
-            ChaCha20Poly1305(keys[start : start + _KEY_SIZE]) for start in range(0, len(keys), _KEY_SIZE)
-        )
-        self._transcript = transcript
-
-    def seal_body(self, body: bytes) -> bytes:
-        """The request's body, encrypted."""
-        return self._request.encrypt(_ONCE, body, self._transcript)
-
-    def open_body(self, sealed: bytes) -> bytes:
-        """The request's body; raises `Refusal`."""
-        try:
-            return self._request.decrypt(_ONCE, sealed, self._transcript)
-        except InvalidTag as error:
-            raise Refusal(Code.MALFORMED, "the seal does not open") from error
+    def __init__(self, reply_key: bytes, stream_key: bytes) -> None:
+        self._reply, self._stream = ChaCha20Poly1305(reply_key), ChaCha20Poly1305(stream_key)
+        self._frames = 0
 
     def seal_reply(self, content_type: str, digest: bytes, body: bytes) -> bytes:
-        """A reply's body, encrypted: 12 bytes of nonce, then the ciphertext."""
+        """A reply's body, encrypted: 12 bytes of nonce, then the ciphertext.
+
+        ``content_type`` is the one on the wire, ``digest`` that of the request.
+        """
         # Random, although only one reply ever travels: one that is thrown away at its deadline has used the key, too.
-        nonce = secrets.token_bytes(NONCE_SIZE)
-        return nonce + self._reply.encrypt(nonce, body, _reply_data(content_type, digest))
+        return self._sealed_reply(secrets.token_bytes(NONCE_SIZE), content_type, digest, body)
 
     def open_reply(self, content_type: str, digest: bytes, sealed: bytes) -> bytes:
         """A reply's body; raises `InvalidReply`."""
+        nonce, ciphertext = sealed[:NONCE_SIZE], memoryview(sealed)[NONCE_SIZE:]
         try:
-            return self._reply.decrypt(
-                sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _reply_data(content_type, digest)
-            )
+            return self._reply.decrypt(nonce, ciphertext, _reply_data(content_type, digest))
         except (InvalidTag, ValueError) as error:
             raise InvalidReply("the reply's seal does not open") from error
 
     def seal_frame(self, number: int, line: bytes) -> bytes:
-        """A stream's line number ``number``, counted from 0, as base64 text."""
-        return base64.b64encode(self._stream.encrypt(number.to_bytes(NONCE_SIZE, "big"), line, None))
+        """A stream's line number ``number``, counted from 0, as base64 text.
+
+        Raises ValueError for a number out of turn: two lines under one number would give away both.
+        """
+        if number != self._frames:
+            raise ValueError(f"frame {self._frames} is the next to be sealed, not {number}")
+        self._frames += 1
+        return base64.b64encode(self._stream.encrypt(_frame_nonce(number), line, None))
 
     def open_frame(self, number: int, line: bytes) -> bytes:
         """The line; raises `InvalidReply` for one that is altered or out of its place."""
         try:
             sealed = base64.b64decode(line, validate=True)
-            return self._stream.decrypt(number.to_bytes(NONCE_SIZE, "big"), sealed, None)
-        except (InvalidTag, binascii.Error, ValueError) as error:
+            # Base64 has spare bits at its end: one spelling is right, others would pass for the same bytes.
+            if base64.b64encode(sealed) != line:
+                raise InvalidReply("a stream's sealed frame is not canonical base64")
+            return self._stream.decrypt(_frame_nonce(number), sealed, None)
+        except (InvalidTag, binascii.Error) as error:
             raise InvalidReply("the seal of a stream's frame does not open") from error
+
+    def _sealed_reply(self, nonce: bytes, content_type: str, digest: bytes, body: bytes) -> bytes:
+        """With a chosen ``nonce``, for test vectors: one that comes twice gives away both bodies."""
+        return nonce + self._reply.encrypt(nonce, body, _reply_data(content_type, digest))
 
 
 def seal_request(
@@ -120,24 +121,51 @@ def seal_request(
     ephemeral = ephemeral or X25519PrivateKey.generate()
     public = ephemeral.public_key().public_bytes_raw()
     try:
-        shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(prekey.public))
-    except ValueError as error:
-        raise InvalidReply("the prekey is of low order") from error
-    session = Session(shared, context.transcript(prekey.id, prekey.public, public))
-    return public + session.seal_body(body), session
+        secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(prekey.public))
+    except ValueError as error:  # an all-zero secret: everybody would know it
+        raise InvalidReply("the prekey is of low order, or no key at all") from error
+    transcript = context.transcript(prekey.id, prekey.public, public)
+    keys = _Keys.agree(secret, transcript)
+    return public + ChaCha20Poly1305(keys.request).encrypt(_ONCE, body, transcript), keys.session()
 
 
 def open_request(
     private: X25519PrivateKey, id: str, sealed: bytes, context: SealContext
 ) -> tuple[bytes, Session]:
     """The body that was sealed to the prekey ``id``, and what seals its reply. Raises `Refusal`."""
-    public, own = sealed[:PUBLIC_SIZE], private.public_key().public_bytes_raw()
+    public, own = bytes(sealed[:PUBLIC_SIZE]), private.public_key().public_bytes_raw()
     try:
-        shared = private.exchange(X25519PublicKey.from_public_bytes(public))
+        secret = private.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError as error:
         raise Refusal(Code.MALFORMED, "the sealed body has no usable key") from error
-    session = Session(shared, context.transcript(id, own, public))
-    return session.open_body(sealed[PUBLIC_SIZE:]), session
+    transcript = context.transcript(id, own, public)
+    keys = _Keys.agree(secret, transcript)
+    try:
+        body = ChaCha20Poly1305(keys.request).decrypt(_ONCE, memoryview(sealed)[PUBLIC_SIZE:], transcript)
+    except InvalidTag as error:
+        raise Refusal(Code.MALFORMED, "the seal does not open") from error
+    return body, keys.session()
+
+
+class _Keys(NamedTuple):
+    """One key for each thing that is encrypted, so that none can be taken for another."""
+
+    request: bytes
+    reply: bytes
+    stream: bytes
+
+    @classmethod
+    def agree(cls, secret: bytes, transcript: bytes) -> _Keys:
+        salt = hashlib.sha256(transcript).digest()
+        keys = HKDF(SHA256(), 3 * _KEY_SIZE, salt, SEAL_PROTOCOL.encode()).derive(secret)
+        return cls(*(keys[start : start + _KEY_SIZE] for start in range(0, len(keys), _KEY_SIZE)))
+
+    def session(self) -> Session:
+        return Session(self.reply, self.stream)
+
+
+def _frame_nonce(number: int) -> bytes:
+    return number.to_bytes(NONCE_SIZE, "big")
 
 
 def _reply_data(content_type: str, digest: bytes) -> bytes:
