@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
-import aiohttp
 from pydantic import BaseModel
 
 from ranvier.protocol.addresses import AddressPolicy
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import SEALED, is_binary
 from ranvier.protocol.codes import Code
+from ranvier.protocol.connection import write_head
 from ranvier.protocol.deadline import Deadline
 from ranvier.protocol.errors import InvalidReply
 from ranvier.protocol.job import JOB_ROUTE, MAX_WAIT, Job, JobPoll
@@ -25,13 +25,13 @@ from ranvier.protocol.keys import Keypair
 from ranvier.protocol.legacy.client import legacy_request
 from ranvier.protocol.legacy.dendrite import legacy_exchange, text_field
 from ranvier.protocol.limits import Limits
-from ranvier.protocol.message import Message, Sender, url_of
+from ranvier.protocol.message import Message, Sender, address_of
 from ranvier.protocol.nonces import NonceClock
 from ranvier.protocol.outcome import Invalid, Outcome, Refused, TimedOut, Unreachable
+from ranvier.protocol.pool import Pool, Sending
 from ranvier.protocol.prekeys import PREKEY_ROUTE, Prekey, PrekeyCache
 from ranvier.protocol.query import Mode, Query
-from ranvier.protocol.resolver import GuardedResolver
-from ranvier.protocol.response import Response, answer, lines, refused, streamed, with_partial
+from ranvier.protocol.response import Response, answer, content_type, lines, refused, streamed, with_partial
 from ranvier.protocol.streams import STREAM_TYPE, StreamReader
 from ranvier.protocol.synapse import Synapse
 
@@ -72,25 +72,13 @@ class Dendrite:
         self._now, self._nonces = now, NonceClock(now)
         self._sender = Sender(key, compress)
         self._prekeys = PrekeyCache(now=now) if seal else None
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._farewells: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=0, resolver=GuardedResolver(self.addresses), keepalive_timeout=3.0
-        )
         self._loop = asyncio.get_running_loop()
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            max_line_size=self.limits.max_header,
-            max_field_size=self.limits.max_header,
-        )
+        self._pool = Pool(self.addresses)
         return self
 
     async def __aexit__(
@@ -98,9 +86,9 @@ class Dendrite:
     ) -> None:
         if self._farewells:
             await asyncio.wait(self._farewells)
-        if self._session is not None:
-            await self._session.close()
-            self._session = self._loop = None
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = self._loop = None
 
     async def ask(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:
         """Send one request; whatever the peer does becomes an outcome. ``deadline`` is in seconds from now."""
@@ -217,12 +205,12 @@ class Dendrite:
             return TimedOut(target, self._clock() - started)
         except InvalidReply as error:
             return Invalid(target, self._clock() - started, str(error))
-        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
-            return Invalid(target, self._clock() - started, f"the connection broke: {error}"[:200])
-        except (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError) as error:
-            return Invalid(target, self._clock() - started, f"no HTTP: {error}"[:200])
-        except (aiohttp.ClientError, OSError) as error:
-            return Unreachable(target, self._clock() - started, str(error)[:200])
+        except asyncio.IncompleteReadError:
+            return Invalid(
+                target, self._clock() - started, "the connection broke: it ended before the reply did"
+            )
+        except OSError as error:
+            return Unreachable(target, self._clock() - started, (error.strerror or str(error))[:200])
 
     async def _ask(self, target: Target, request: Synapse, deadline: float) -> Outcome[Any]:
         query = _query(type(request), max(1, int(deadline * 1000)))
@@ -256,7 +244,7 @@ class Dendrite:
         async def once() -> Outcome[Any]:
             message = await self._message(target, request.route(), request, query)
             async with self._post(message) as response:
-                if response.content_type != STREAM_TYPE + (SEALED if message.session else ""):
+                if content_type(response) != STREAM_TYPE + (SEALED if message.session else ""):
                     return refused(
                         target, self._clock() - started, message, await Response.read(response, self.limits)
                     )
@@ -333,11 +321,12 @@ class Dendrite:
     ) -> Outcome[Any]:
         self._check_address(target)
         headers, body = legacy_request(self.key, target, request, deadline, self._nonces.next())
-        message = Message(url_of(target.host, target.port, request.route()), body, headers, b"", Query())
+        head = write_head("POST", address_of(target), request.route(), headers, len(body))
+        message = Message(target, head, body, b"", Query())
         return await legacy_exchange(self._post(message), target, request, self.limits, take)
 
     async def _message(self, target: Target, route: str, request: BaseModel, query: Query) -> Message:
-        """The request signed; raises `aiohttp.ClientConnectionError` for an address that must not be called."""
+        """The request signed; raises OSError for an address that must not be called."""
         self._check_address(target)
         prekey = None if self._prekeys is None else await self._prekey(target, self._prekeys)
         return self._sender.write(target, route, request, query, self._nonces.next(), prekey)
@@ -347,9 +336,8 @@ class Dendrite:
         held = cache.get(target.hotkey)
         if held is not None:
             return held
-        url = url_of(target.host, target.port, PREKEY_ROUTE)
-        async with self._opened().get(url, allow_redirects=False) as response:
-            found = await Response.read(response, self.limits)
+        head = write_head("GET", address_of(target), PREKEY_ROUTE, {}, 0)
+        found = await self._response(Message(target, head, b"", b"", Query()))
         if found.status != 200:
             raise InvalidReply("the miner has no prekey: it cannot be asked under a seal")
         prekey = Prekey.read(found.body, target.hotkey, self._now())
@@ -362,22 +350,23 @@ class Dendrite:
 
     def _check_address(self, target: Target) -> None:
         refusal = self.addresses.refusal(target.host)
+        if not 0 < target.port < 1 << 16:
+            refusal = f"{target.port} is no port that can be called"
         if refusal is not None:
-            raise aiohttp.ClientConnectionError(refusal)
+            raise OSError(errno.EADDRNOTAVAIL, refusal)
 
     async def _response(self, message: Message) -> Response:
         async with self._post(message) as response:
             return await Response.read(response, self.limits)
 
-    def _post(self, message: Message) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._opened().post(
-            message.url, data=message.body, headers=message.headers, allow_redirects=False
-        )
+    def _post(self, message: Message) -> Sending:
+        target = message.target
+        return self._opened().send(target.host, target.port, message.head, message.body)
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _opened(self) -> Pool:
+        if self._pool is None:
             raise RuntimeError("the dendrite is closed")
-        return self._session
+        return self._pool
 
 
 @lru_cache(maxsize=1024)

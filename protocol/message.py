@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
-import aiohttp
 from pydantic import BaseModel
-from yarl import URL
 
 from ranvier.protocol.btauth import sign_request
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import encode
+from ranvier.protocol.connection import write_head
 from ranvier.protocol.keys import Keypair
 from ranvier.protocol.packing import pack
 from ranvier.protocol.prekeys import Prekey
@@ -23,9 +21,9 @@ from ranvier.protocol.seal import SealContext, Session, seal_request
 class Message(NamedTuple):
     """What goes out, and what is needed to read what comes back."""
 
-    url: URL
+    target: Target
+    head: bytes
     body: bytes
-    headers: dict[str, str]
     digest: bytes
     query: Query
     session: Session | None = None
@@ -54,16 +52,12 @@ class Sender:
             context = SealContext(self.key.ss58_address, target.hotkey, path, nonce)
             body, session = seal_request(prekey, context, body)
         headers, digest = sign_request(self.key, "POST", path, body, target.hotkey, nonce)
-        return Message(url_of(target.host, target.port, path), body, headers, digest, query, session)
+        headers["Content-Type"] = "application/json"
+        head = write_head("POST", address_of(target), path, headers, len(body))
+        return Message(target, head, body, digest, query, session)
 
 
-@lru_cache(maxsize=4096)
-def url_of(host: str, port: int, path: str) -> URL:
-    """Built once for each miner and deadline: parsing costs as much as a signature.
-
-    Raises `aiohttp.ClientConnectionError` for a port that is none.
-    """
-    if not 0 < port < 1 << 16:
-        raise aiohttp.ClientConnectionError(f"{port} is no port that can be called")
-    named = f"[{host}]" if ":" in host else host
-    return URL(f"http://{named}:{port}{path}", encoded=True)
+def address_of(target: Target) -> str:
+    """The target as a ``Host`` header names it."""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return f"{host}:{target.port}"

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self
 
-import aiohttp
-
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import SEALED, Encoded, read_reply
+from ranvier.protocol.connection import Incoming
 from ranvier.protocol.errors import InvalidReply
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.message import Message
@@ -20,6 +19,7 @@ from ranvier.protocol.replies import REPLY_SIGNATURE, check_reply
 from ranvier.protocol.streams import StreamReader
 from ranvier.protocol.synapse import Synapse
 
+_SIGNATURE: Final = REPLY_SIGNATURE.lower()
 MAX_REFUSAL: Final = 4096
 """Bytes of a refusal that are read; ours are a few hundred."""
 MAX_WAIT: Final = 3600.0
@@ -35,18 +35,13 @@ class Response(NamedTuple):
     body: bytes
 
     @classmethod
-    async def read(cls, response: aiohttp.ClientResponse, limits: Limits) -> Self:
+    async def read(cls, incoming: Incoming, limits: Limits) -> Self:
         """Raises `InvalidReply` beyond the limit: bytes on the wire are bytes in memory."""
-        if "Content-Encoding" in response.headers:
+        headers = incoming.headers
+        if "content-encoding" in headers:
             raise InvalidReply("the reply is compressed by a header, which nobody signs")
-        limit = limits.max_reply if response.status in (200, 202) else MAX_REFUSAL
-        # Most bodies came with their head. The reader holds at most what one reading of the socket gave.
-        whole = response.content.is_eof()
-        body = response.content.read_nowait() if whole else await _capped(response, limit)
-        if len(body) > limit:
-            raise InvalidReply(f"the reply is longer than {limit} bytes")
-        content_type = response.headers.get("Content-Type", "").partition(";")[0]
-        return cls(response.status, content_type, response.headers.get(REPLY_SIGNATURE), body)
+        body = await incoming.read(limits.max_reply if incoming.status in (200, 202) else MAX_REFUSAL)
+        return cls(incoming.status, content_type(incoming), headers.get(_SIGNATURE), body)
 
     def check(self, target: Target, message: Message) -> None:
         """Raise `InvalidReply` unless ``target`` signed exactly this to exactly that request."""
@@ -62,15 +57,9 @@ class Response(NamedTuple):
         return Encoded(self.content_type.removesuffix(SEALED), plain)
 
 
-async def _capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """At most a part more than ``limit`` bytes, so that the caller sees that it is too long."""
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            break
-    return b"".join(parts)
+def content_type(incoming: Incoming) -> str:
+    """Without its parameters."""
+    return incoming.headers.get("content-type", "").partition(";")[0].rstrip()
 
 
 def answer(
@@ -141,11 +130,11 @@ def with_partial(outcome: Outcome[Any], pieces: list[str]) -> Outcome[Any]:
     )
 
 
-async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+async def lines(incoming: Incoming, limit: int) -> AsyncIterator[bytes]:
     """Lines without their ends; at most ``limit`` bytes together. Raises `InvalidReply`."""
     held: list[bytes] = []
     size = 0
-    async for part in response.content.iter_any():
+    async for part in incoming.parts():
         size += len(part)
         if size > limit:
             raise InvalidReply(f"the stream is longer than {limit} bytes")

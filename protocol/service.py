@@ -58,7 +58,7 @@ class Service:
         self.job_gate = Gate(
             replace(limits, max_concurrent=limits.max_running_jobs, max_queue=limits.max_jobs)
         )
-        self.jobs: JobTable[JobResult] = JobTable(limits)
+        self.jobs: JobTable[JobResult] = JobTable(limits, size=lambda result: len(result.encoded.body))
         self.workers = Workers(limits.max_concurrent + limits.max_running_jobs)
         """Threads for handlers that block."""
         self.prekeys, self.seal_required = PrekeyRing(key, now=now), seal_required

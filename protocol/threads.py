@@ -133,13 +133,14 @@ class Workers:
         """
         worker = await self._take()
         lease = _Lease(worker)
-        items: Generator[T, None, object] | None = None
+        ending: Callable[[], object] | None = None
         try:
             items = await lease.call(work)
+            ending = items.close
             while (item := await lease.call(partial(next, items, _END))) is not _END:
                 yield item
         finally:
-            self._give_back(lease, items.close if items is not None else None)
+            self._give_back(lease, ending)
 
     def close(self) -> None:
         """Take no more calls and refuse those that wait. Waits for no thread: each ends with what it runs."""
@@ -177,17 +178,20 @@ class Workers:
         """Free its worker, at once or when it is through with what it does and with ``ending``."""
         lease.wanted = False
         worker = lease.worker
-        worker.finish(ending and lease.bound(ending))
+        worker.skip()
+        abandoned = not worker.free
+        if ending is not None:
+            worker.add(lease.bound(ending))
         if worker.free:
             self._free(worker)
             return
-        self._abandoned += 1
-        if self._abandoned == self._size:
+        self._abandoned += abandoned  # to run its ending alone is the usual way out of a stream
+        if abandoned and self._abandoned == self._size:
             _log.warning("all %d threads run handlers that nobody waits for any more", self._size)
-        worker.when_free(asyncio.get_running_loop(), lambda: self._reclaim(worker))
+        worker.when_free(asyncio.get_running_loop(), partial(self._reclaim, worker, abandoned=abandoned))
 
-    def _reclaim(self, worker: Worker) -> None:
-        self._abandoned -= 1
+    def _reclaim(self, worker: Worker, *, abandoned: bool) -> None:
+        self._abandoned -= abandoned
         self._free(worker)
 
     def _free(self, worker: Worker) -> None:

@@ -43,14 +43,17 @@ class Worker(Executor):
         self._steps.put((step, partial(fn, *args, **kwargs)))
         return step
 
-    def finish(self, ending: Callable[[], object] | None) -> None:
-        """Drop a step that has not begun, forget one that is over, run ``ending`` after one that runs."""
+    def skip(self) -> None:
+        """Drop a step that has not begun, forget one that is over."""
         if self._last is not None and (self._last.cancel() or self._last.done()):
             self._last = None
-        if ending is not None and self._begun:
-            self.submit(ending)
-        elif ending is not None:
-            ending()
+
+    def add(self, step: Callable[[], object]) -> None:
+        """Run a step, which must not raise, after the one that runs; at once if the loop runs them itself."""
+        if self._begun:
+            self.submit(step)
+        else:
+            step()
 
     def when_free(self, loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
         """Call ``tell`` on ``loop`` once all steps are over; if the loop is closed by then, the thread ends."""

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import fault
+from ranvier.protocol.connection import Incoming
 from ranvier.protocol.errors import InvalidReply, ProtocolError
 from ranvier.protocol.legacy.client import legacy_outcome
 from ranvier.protocol.legacy.signing import AXON
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.outcome import Answered, Invalid, Outcome
-from ranvier.protocol.response import Response
+from ranvier.protocol.response import Response, content_type
 from ranvier.protocol.synapse import Synapse
 
 STREAM_TYPE: Final = "text/event-stream"
@@ -46,7 +46,7 @@ def text_field(synapse: type[Synapse]) -> str:
 
 
 async def legacy_exchange(
-    sent: AbstractAsyncContextManager[aiohttp.ClientResponse],
+    sent: AbstractAsyncContextManager[Incoming],
     target: Target,
     request: Synapse,
     limits: Limits,
@@ -60,7 +60,7 @@ async def legacy_exchange(
     started = clock()
     async with sent as response:
         shown = response.headers.get(f"{AXON}status_code", "200")
-        if (response.status, shown, response.content_type) != (200, "200", STREAM_TYPE):
+        if (response.status, shown, content_type(response)) != (200, "200", STREAM_TYPE):
             found = await Response.read(response, limits)
             elapsed = clock() - started
             return legacy_outcome(target, elapsed, request, response.status, response.headers, found.body)
@@ -73,15 +73,15 @@ async def legacy_exchange(
     return _streamed(target, clock() - started, type(request), "".join(pieces))
 
 
-async def _text(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[str]:
+async def _text(response: Incoming, limit: int) -> AsyncIterator[str]:
     """The text as it comes, letters whole. Raises `InvalidReply`."""
-    if "Content-Encoding" in response.headers:
+    if "content-encoding" in response.headers:
         raise InvalidReply("the stream is compressed, which was not asked for")
-    if not {"Transfer-Encoding", "Content-Length"} & response.headers.keys():
+    if not response.framed:
         raise InvalidReply("the stream's end cannot be told: it would be that of the connection")
     decoder, size = codecs.getincrementaldecoder("utf-8")(), 0
     try:
-        async for part in response.content.iter_any():
+        async for part in response.parts():
             size += len(part)
             if size > limit:
                 raise InvalidReply(f"the stream is longer than {limit} bytes")

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp.resolver import ThreadedResolver
 
 from ranvier.protocol import (
     AddressPolicy,
@@ -389,14 +388,11 @@ async def test_a_public_dendrite_connects_to_none_of_them(host: str) -> None:
 
 
 async def test_a_name_that_leads_to_loopback_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def resolve(
-        self: ThreadedResolver, host: str, port: int = 0, family: int = socket.AF_INET
-    ) -> list[Any]:
+    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
         found = ["127.0.0.1", "::1", "10.0.0.1", "::ffff:169.254.169.254"]
-        common = {"hostname": host, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}
-        return [{"host": one, **common} for one in found]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
 
-    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     async with hostile(raw(b"")) as target, Dendrite(ALICE) as dendrite:
         outcome = await dendrite.ask(
             Target(target.hotkey, "miner.example.com", target.port), Echo(text="hello"), deadline=LONG
