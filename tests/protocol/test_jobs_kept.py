@@ -196,6 +196,8 @@ def test_a_job_that_does_not_obey_keeps_its_place() -> None:
         await settle()
         for number in range(len(works)):
             table.cancel(f"{number}", "Alice")
+            with pytest.raises(Refusal, match="unknown-job"):  # gone, though it still runs
+                table.cancel(f"{number}", "Alice")
         with pytest.raises(Refusal, match="busy"):
             table.start("more", "Alice", Work())
         for work in works:
