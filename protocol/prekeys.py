@@ -21,7 +21,7 @@ from ranvier.protocol.seal import SealContext, Session, open_request
 PREKEY_ROUTE: Final = "/-/prekey"
 PREKEY_PROTOCOL: Final = "ranvier-prekey/1"
 MAX_DOCUMENT: Final = 512
-"""Bytes of a prekey's document; a true one has 378 at most."""
+"""Bytes of a prekey's document; a true one has 361."""
 MAX_LIFE_NS: Final = 7_200_000_000_000
 """A prekey that claims to live longer is refused: forward secrecy begins only when it is erased."""
 MARGIN_NS: Final = 15_000_000_000
