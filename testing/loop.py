@@ -116,12 +116,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     async def create_connection(  # type: ignore[override]
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
-        """The client's half of a connection that `sock_connect` began, else as any loop does."""
+        """The client half of a connection in the loop, by address or begun by `sock_connect`; else as any loop."""
         sock = options.get("sock")
-        where = self._connecting.pop(sock, None) if sock is not None else None
-        if sock is None or where is None:
+        where = (host, port) if sock is None else self._connecting.pop(sock, None)
+        if where not in self._given:
             return await super().create_connection(protocol_factory, host, port, **options)
-        sock.close()
+        if sock is not None:
+            sock.close()
         listener = self._listeners.get(where)
         if listener is None:
             raise ConnectionRefusedError(

@@ -147,6 +147,6 @@ def test_nothing_breaks_out_of_its_line(value: str) -> None:
 
 def test_a_head_as_it_is_written() -> None:
     head = write_head("POST", "[::1]:80", "/Echo?deadline=1", {"A": "b"}, 3)
-    assert re.fullmatch(
-        rb"POST /Echo\?deadline=1 HTTP/1.1\r\nHost: \[::1\]:80\r\nContent-Length: 3\r\nA: b\r\n\r\n", head
-    )
+    first, *headers = head.decode().split("\r\n")
+    assert first == "POST /Echo?deadline=1 HTTP/1.1"
+    assert headers == ["Host: [::1]:80", "Content-Length: 3", "A: b", "", ""]
