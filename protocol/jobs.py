@@ -55,9 +55,7 @@ class JobTable(Generic[T]):
     most, read ones first, the oldest first. ``size`` tells a result's bytes.
     """
 
-    def __init__(
-        self, limits: Limits, *, size: Callable[[T], int] = lambda _: 0, max_bytes: int = MAX_KEPT
-    ) -> None:
+    def __init__(self, limits: Limits, *, size: Callable[[T], int], max_bytes: int = MAX_KEPT) -> None:
         self._limits, self._size, self._max_bytes = limits, size, max_bytes
         self._jobs: dict[str, _Job[T]] = {}
         self._stopped = False
