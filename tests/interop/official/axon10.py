@@ -9,7 +9,7 @@ sys.argv = sys.argv[:1]
 from bittensor.core.axon import Axon
 from bittensor.core.stream import StreamingSynapse
 from bittensor.core.tensor import tensor
-from house import Chat, Needy, Scale, echo, wallet
+from house import Chat, Needy, Scale, echo, say, wallet
 
 Echo = echo(mode == "hash")
 
@@ -50,6 +50,6 @@ axon = Axon(wallet=mine, port=port, ip="127.0.0.1", external_ip="127.0.0.1", ext
 for handler in (forward, chat, scale, needy):
     axon.attach(handler)
 axon.start()
-print("READY", mine.hotkey.ss58_address, flush=True)
+say("READY", mine.hotkey.ss58_address)
 sys.stdin.read()
 axon.stop()

@@ -11,7 +11,7 @@ from bittensor.core.chain_data import AxonInfo
 from bittensor.core.dendrite import Dendrite
 from bittensor.core.synapse import Synapse
 from bittensor.core.tensor import tensor
-from house import Chat, Scale, echo, wallet
+from house import Chat, Scale, echo, say, wallet
 
 AXON = AxonInfo(version=1, ip="127.0.0.1", port=port, ip_type=4, hotkey=hotkey, coldkey=hotkey)
 
@@ -56,7 +56,7 @@ async def main() -> None:
     dendrite = Dendrite(wallet("alice", wallets))
     found = await asked(dendrite)
     await dendrite.aclose_session()
-    print("FOUND", json.dumps(found), flush=True)
+    say("FOUND", json.dumps(found))
 
 
 asyncio.run(main())

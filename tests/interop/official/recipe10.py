@@ -13,7 +13,7 @@ recipe, which, wallets, *rest = sys.argv[1:]
 sys.argv = sys.argv[:1]
 import bittensor as bt
 import numpy
-from house import wallet
+from house import say, wallet
 
 code = runpy.run_path(recipe)
 ALICE = wallet("alice", wallets)
@@ -38,7 +38,7 @@ def serve() -> None:
     door = Door(require_permit=True, minimum_stake=1000 * 10**9)
     door.update(code["standings"](metagraph()))
     axon = code["start"](wallet("bob", wallets), door, "127.0.0.1", 0)
-    print("READY", axon.port, flush=True)
+    say("READY", axon.port)
     sys.stdin.read()
 
 
@@ -48,7 +48,7 @@ def ask() -> None:
     axons = [info(rest[1], int(rest[0])), info(rest[3], int(rest[2]))]
     asking = code["ask"](ALICE, axons, AddressPolicy.local(), frozenset({rest[3]}))
     found = [(type(one).__name__, one.reply.answer, one.proven) for one in asyncio.run(asking)]
-    print("FOUND", json.dumps(found), flush=True)
+    say("FOUND", json.dumps(found))
 
 
 {"axon": serve, "dendrite": ask}[which]()
