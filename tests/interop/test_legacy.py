@@ -20,8 +20,10 @@ from ranvier.protocol import (
     Answered,
     Axon,
     Caller,
+    Code,
     Dendrite,
     Door,
+    Refusal,
     Refused,
     ReplayGuard,
     Reply,
@@ -251,6 +253,34 @@ async def test_the_door_stands_before_the_old_wire_too() -> None:
         got, said = await post(axon, headers, body)
         assert (got, heard) == (403, [])
         assert said.startswith("no-permit")
+
+
+async def test_rules_of_one_s_own_stand_at_the_door_or_in_the_handler() -> None:
+    """What blacklist_fn and a status code set in forward become."""
+
+    class Mine(Door):
+        def admit(self, hotkey: str) -> Caller:
+            if hotkey == MALLORY.ss58_address:
+                raise Refusal(Code.DENIED, "not you")
+            return super().admit(hotkey)
+
+    async def busy(request: Echo, caller: Caller) -> Echo.Reply:
+        raise Refusal(Code.BUSY, "later", retry_after=5.0)
+
+    async with Axon(BOB, door=Mine(require_registered=False), legacy=True).serve(Echo, busy) as axon:
+        for key, code, detail in (
+            (MALLORY, "http-403", "denied: not you"),
+            (ALICE, "http-429", "busy: later"),
+        ):
+            async with Dendrite(key, addresses=AddressPolicy.local()) as dendrite:
+                outcome = await dendrite.ask_legacy(target(axon.port), Echo(text="x"), deadline=5.0)
+            assert isinstance(outcome, Refused)
+            assert (outcome.code, outcome.detail, outcome.proven) == (code, detail, False)
+        headers, body = sent()
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{axon.port}/Echo"
+            async with session.post(url, headers=headers, data=body) as response:
+                assert response.headers["Retry-After"] == "5"
 
 
 async def test_a_handler_that_takes_too_long_is_refused() -> None:

@@ -106,6 +106,7 @@ async def test_the_official_dendrite_asks_our_axon(mode: str, synapse: type[Echo
     for one, text in zip(found, ("hello", "grüße"), strict=True):
         assert one["answer"] == f"{text} 2 {ALICE.ss58_address}"
         assert (one["status"], one["said"], one["axon"]) == (200, "Success", BOB.ss58_address)
+        assert 0 <= float(one["took"]) < 60
 
 
 async def test_the_official_dendrite_asks_whether_our_axon_is_there(tmp_path: Path) -> None:

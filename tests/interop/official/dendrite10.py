@@ -17,7 +17,7 @@ AXON = AxonInfo(version=1, ip="127.0.0.1", port=port, ip_type=4, hotkey=hotkey, 
 
 
 def outcome(said) -> dict:
-    return {"status": said.dendrite.status_code, "said": said.dendrite.status_message, "axon": said.axon.hotkey}
+    return {"status": said.dendrite.status_code, "said": said.dendrite.status_message, "axon": said.axon.hotkey, "took": said.axon.process_time}
 
 
 async def echoes(dendrite) -> list:
