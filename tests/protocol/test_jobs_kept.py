@@ -144,6 +144,11 @@ def test_results_go_in_time_though_nobody_calls() -> None:
         await asyncio.sleep(LIMITS.job_ttl / 2 + 1)
         assert table.bytes == len(table) == 0
         assert table.unread == 1
+        table.start("2", "Alice", lambda: value("result"))
+        await settle()
+        table.cancel("2", "Alice")
+        assert table.bytes == len(table) == 0
+        assert table.unread == 1  # this one was not lost: its owner did not want it
 
     with virtual() as loop:
         loop.run_until_complete(play())

@@ -9,8 +9,9 @@ import logging
 import sqlite3
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,15 @@ async def working(size: int) -> AsyncIterator[Workers]:
         workers.close()
     await until(lambda: threading.active_count() <= before)
     assert (workers.threads, workers.running, workers.waiting, workers.abandoned) == (0, 0, 0, 0)
+
+
+def simulated(play: Coroutine[Any, Any, None]) -> None:
+    """On a loop where threads' work is done at once, so that what happens in one turn of it is known."""
+    loop = SimulatedLoop()
+    try:
+        loop.run_until_complete(play)
+    finally:
+        loop.close()
 
 
 async def abandon(workers: Workers, work: Callable[[], object], number: int) -> None:
@@ -121,16 +131,37 @@ async def test_what_waits_goes_in_order_and_may_leave() -> None:
 async def test_a_turn_that_comes_as_its_caller_leaves_goes_to_the_next() -> None:
     stuck = Stuck()
     async with working(1) as workers:
-        first = asyncio.ensure_future(workers.run(stuck))
+
+        async def hold() -> None:
+            await workers.run(stuck)
+            leaving.cancel()  # the turn is given, but its task has not yet run
+
+        holding = asyncio.ensure_future(hold())
         await until(lambda: stuck.begun == 1)
         leaving = asyncio.ensure_future(workers.run(list))
         await asyncio.sleep(0)
-        first.add_done_callback(lambda _: leaving.cancel())
-        workers._waiting[0].add_done_callback(lambda _: leaving.cancel())
         stuck.go.set()
-        await asyncio.wait({first, leaving})
+        await asyncio.wait({holding, leaving})
+        assert leaving.cancelled()
         assert await workers.run(lambda: "free") == "free"
         assert workers.running == workers.waiting == 0
+
+
+def test_a_caller_that_has_left_gets_no_turn() -> None:
+    async def play() -> None:
+        WHO.set("the caller")
+        workers = Workers(1)
+        stream = workers.stream(Items())
+        assert await anext(stream) == 1
+        leaving = asyncio.ensure_future(workers.run(list))
+        await asyncio.sleep(0)
+        leaving.cancel()  # its task has not yet run
+        await stream.aclose()
+        await asyncio.wait({leaving})
+        assert await workers.run(lambda: "free") == "free"
+        workers.close()
+
+    simulated(play())
 
 
 async def test_abandoned_calls_keep_their_threads_and_give_them_back(
@@ -387,8 +418,4 @@ def test_on_a_loop_in_simulated_time_they_run_at_once() -> None:
         assert (workers.running, workers.abandoned, threading.active_count()) == (0, 0, before)
         workers.close()
 
-    loop = SimulatedLoop()
-    try:
-        loop.run_until_complete(play())
-    finally:
-        loop.close()
+    simulated(play())
