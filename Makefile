@@ -19,9 +19,10 @@ $(VENV)-lite/.base: pyproject.toml scripts/install
 	scripts/install $(VENV)-lite ""
 	@touch $@
 
-$(VENV)-legacy/.ready:
+$(VENV)-legacy/.ready: pyproject.toml Makefile
 	python3 -m venv $(VENV)-legacy
-	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check bittensor==10.5.0
+	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check "$${TORCH_REQUIREMENT:-torch==2.13.0}"
+	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check bittensor==10.5.0 --editable .
 	@touch $@
 
 legacy: $(VENV)-legacy/.ready          ## the official 10.5.0 package in an environment of its own, for interop tests

@@ -148,6 +148,7 @@ class Axon:
             await runner.cleanup()
             raise
         self._runner = runner
+        self._service.prekeys.watch(loop)
 
     async def stop(self, grace: float = 5.0) -> None:
         """Refuse what comes (``draining``), let what runs finish within ``grace`` seconds, close; jobs are cut off."""
@@ -160,6 +161,7 @@ class Axon:
         except TimeoutError:
             _log.warning("%d requests were cut off after %.1f s of grace", self.gate.running, grace)
         await self._service.jobs.stop()
+        self._service.prekeys.close()
         self._service.workers.close()
         await self._runner.cleanup()
         self._runner = None

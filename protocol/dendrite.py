@@ -88,6 +88,7 @@ class Dendrite:
             await asyncio.wait(self._farewells)
         if self._pool is not None:
             self._pool.close()
+            await asyncio.sleep(0)  # the sockets close in the loop's next step
         self._pool = self._loop = None
 
     async def ask(self, target: Target, request: Synapse, *, deadline: float) -> Outcome[Any]:

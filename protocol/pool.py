@@ -29,7 +29,7 @@ class Link:
     ) -> None:
         self.key, self.reader, self.writer = key, reader, writer
         self.since = 0.0
-        """Loop time at which it was last given back."""
+        """Loop time at which it was last given back; 0 for one that carried nothing yet."""
 
     @property
     def alive(self) -> bool:
@@ -71,7 +71,7 @@ class Pool:
                 self.reused += 1
                 return link
             link.writer.transport.abort()
-        return await self._open(key)
+        return await self.fresh(key)
 
     def keep(self, link: Link) -> None:
         """Give a connection back whose response was read to its end."""
@@ -80,7 +80,8 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
-    async def _open(self, key: tuple[str, int]) -> Link:
+    async def fresh(self, key: tuple[str, int]) -> Link:
+        """A new connection. Raises OSError."""
         host, port = key
         *firsts, last = await allowed_addresses(self._policy, host, port)
         for address in firsts:  # one that does not answer must not cost the others their time
@@ -119,7 +120,19 @@ class Sending:
         self._incoming: Incoming | None = None
 
     async def __aenter__(self) -> Incoming:
-        link = self._link = await self._pool.take(self._key)
+        link = await self._pool.take(self._key)
+        try:
+            return await self._exchange(link)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            begun = isinstance(error, asyncio.IncompleteReadError) and error.partial
+            if not link.since or begun:
+                raise
+        # The peer closed a kept connection just as it was used again. The same bytes may go out once more: where they
+        # were received after all, their nonce makes them a replay.
+        return await self._exchange(await self._pool.fresh(self._key))
+
+    async def _exchange(self, link: Link) -> Incoming:
+        self._link = link
         try:
             await self._write(link.writer)
             incoming = self._incoming = await read_head(link.reader)

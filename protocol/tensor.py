@@ -77,6 +77,8 @@ class Tensor:
             raise ValueError(
                 f"{self.dtype} of shape {self.shape} takes {needed} bytes, not {self.data.nbytes}"
             )
+        if self.dtype == "bool" and bytes(self.data).strip(b"\0\1"):
+            raise ValueError("a byte of a bool tensor is neither 0 nor 1")
         object.__setattr__(self, "data", self.data.toreadonly())
 
     @classmethod

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ranvier.protocol import AddressPolicy
 from ranvier.protocol.connection import MAX_HEAD, Incoming, read_head, write_head
 from ranvier.protocol.errors import InvalidReply
+from ranvier.protocol.pool import Pool
 
 
 async def received(data: bytes, *, ended: bool = True) -> Incoming:
@@ -150,3 +152,53 @@ def test_a_head_as_it_is_written() -> None:
     first, *headers = head.decode().split("\r\n")
     assert first == "POST /Echo?deadline=1 HTTP/1.1"
     assert headers == ["Host: [::1]:80", "Content-Length: 3", "A: b", "", ""]
+
+
+class Fickle:
+    """A server that answers, and closes the connection just as it is used again."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.closed = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(OK + b"Content-Length: 2\r\n\r\nhi")
+            self.requests.append(await reader.readuntil(b"\r\n\r\n"))  # received, and not answered
+        writer.close()
+        self.closed += 1
+
+
+async def test_a_kept_connection_that_closes_as_it_is_used_costs_nobody_a_request() -> None:
+    fickle = Fickle()
+    server = await asyncio.start_server(fickle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    pool = Pool(AddressPolicy.local())
+    async with server:
+        for _ in range(3):
+            async with pool.send("127.0.0.1", port, b"GET / HTTP/1.1\r\n\r\n", b"") as incoming:
+                assert await incoming.read(10) == b"hi"
+        assert (pool.opened, pool.reused) == (3, 2)
+        pool.close()
+        while fickle.closed < 3:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_a_new_connection_that_closes_at_once_is_not_asked_again() -> None:
+    asked = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    pool = Pool(AddressPolicy.local())
+    async with server:
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            async with pool.send("127.0.0.1", server.sockets[0].getsockname()[1], b"x\r\n\r\n", b""):
+                pass
+        assert asked == 1
+    await asyncio.sleep(0)
