@@ -118,8 +118,9 @@ class Axon:
         return self
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the port is taken."""
+        """Listen. Raises OSError where the port is taken, and `SigningError` for a key that cannot sign."""
         loop = asyncio.get_running_loop()
+        self._service.prekeys.current()
         self._service.loop = loop
 
         def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

@@ -29,7 +29,7 @@ from ranvier.protocol.message import Message, Sender, address_of
 from ranvier.protocol.nonces import NonceClock
 from ranvier.protocol.outcome import Invalid, Outcome, Refused, TimedOut, Unreachable
 from ranvier.protocol.pool import Pool, Sending
-from ranvier.protocol.prekeys import PREKEY_ROUTE, Prekey, PrekeyCache
+from ranvier.protocol.prekeys import MAX_DOCUMENT, PREKEY_ROUTE, Prekey, PrekeyCache
 from ranvier.protocol.query import Mode, Query
 from ranvier.protocol.response import Response, answer, content_type, lines, refused, streamed, with_partial
 from ranvier.protocol.streams import STREAM_TYPE, StreamReader
@@ -338,10 +338,11 @@ class Dendrite:
         if held is not None:
             return held
         head = write_head("GET", address_of(target), PREKEY_ROUTE, {}, 0)
-        found = await self._response(Message(target, head, b"", b"", Query()))
-        if found.status != 200:
+        async with self._opened().send(target.host, target.port, head, b"") as incoming:
+            found = await incoming.read(MAX_DOCUMENT)
+        if incoming.status != 200:
             raise InvalidReply("the miner has no prekey: it cannot be asked under a seal")
-        prekey = Prekey.read(found.body, target.hotkey, self._now())
+        prekey = Prekey.read(found, target.hotkey, self._now())
         cache.put(prekey)
         return prekey
 
