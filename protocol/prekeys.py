@@ -60,7 +60,7 @@ class Prekey:
     @classmethod
     def read(cls, body: bytes, hotkey: str, now: int) -> Self:
         """A document, believed only if ``hotkey`` signed it and it is in its time. Raises `InvalidReply`."""
-        found = _DOCUMENT.fullmatch(body) if len(body) <= MAX_DOCUMENT else None
+        found = _DOCUMENT.fullmatch(body)
         if found is None:
             raise InvalidReply("the prekey is not written as one")
         owner, id, public, expires, signature = (part.decode() for part in found.groups())

@@ -315,12 +315,13 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(steps: list[tuple[boo
     for put, number in steps:
         if put:
             cache.put(named(number))
-        if put or number in used[-4:]:
+        if put or number in used:
             assert cache.get(f"hotkey {number}") == named(number)
             used = [other for other in used if other != number] + [number]
         else:
             assert cache.get(f"hotkey {number}") is None
-        assert len(cache) == len(used[-4:])
+        used = used[-4:]
+        assert [*cache._held] == [f"hotkey {held}" for held in used]
 
 
 DOCUMENT = sign_prekey(BOB, X25519PrivateKey.generate(), "0123456789abcdef" * 2, START + LIFE)

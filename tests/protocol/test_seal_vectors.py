@@ -122,6 +122,13 @@ def test_a_key_of_low_order_agrees_with_nobody(point: str) -> None:
     assert refused.value.code == "malformed"
 
 
+def test_the_page_shows_the_first_call() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "seal.md").read_text()
+    first = VECTORS["calls"][0]
+    names = ("secret", "salt", "ephemeral_private", "request_key", "reply_key", "stream_key")
+    assert re.findall(r"`([0-9a-f]{64})`", page) == [PREKEY["private"], *(first[name] for name in names)]
+
+
 def test_keys_for_requests_replies_and_streams_differ() -> None:
     found = [call[key] for call in VECTORS["calls"] for key in ("request_key", "reply_key", "stream_key")]
     assert len(set(found)) == len(found)
