@@ -7,6 +7,7 @@ import contextvars
 import gc
 import logging
 import sqlite3
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -183,6 +184,24 @@ async def test_abandoned_calls_keep_their_threads_and_give_them_back(
         assert workers.running == 0
         assert await workers.run(lambda: "again") == "again"
         assert workers.threads == 3
+
+
+async def test_a_call_that_is_left_before_its_thread_takes_it_never_runs() -> None:
+    ran = list[int]()
+    async with working(1) as workers:
+        await workers.run(list)  # now there is a thread, and it waits
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(100.0)  # seconds in which that thread gets no turn
+        try:
+            call = workers.run(lambda: ran.append(1))
+            call.send(None)
+            with pytest.raises(asyncio.CancelledError):
+                call.throw(asyncio.CancelledError())
+        finally:
+            sys.setswitchinterval(interval)
+        assert workers.abandoned == workers.running == 0
+        await workers.run(list)
+        assert not ran
 
 
 async def test_fewer_wait_where_threads_are_abandoned() -> None:
