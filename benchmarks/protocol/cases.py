@@ -94,7 +94,7 @@ CASES = (
         (
             Lane("bare aiohttp, in clear", "bare", "bare", "echo"),
             Lane("Ranvier, in clear", "ours", "ours", "echo"),
-            Lane(OURS, "ours", "ours", "sealed"),
+            Lane("Ranvier, sealed", "ours", "ours", "sealed"),
         ),
     ),
     Case(

@@ -10,8 +10,11 @@ import json
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
 
 Ask = Callable[[int], Awaitable[None]]
 """Ask the server at this port once; raises for anything but the right answer."""
@@ -27,6 +30,8 @@ class Turn:
     ports: tuple[int, ...]
     at_once: int
     requests: int
+    warm: bool = False
+    """Not measured: it opens the connections that were closed while others had their turn."""
 
     def line(self) -> str:
         """As a command."""
@@ -60,12 +65,34 @@ def serve_until_closed() -> None:
         tell(cpu=time.process_time())
 
 
-async def work_until_closed(asker: Callable[[str, int], Ask]) -> None:
+class Client(ABC):
+    """The client of one rival, opened with ``async with``."""
+
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
+
+    @abstractmethod
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @abstractmethod
+    def asker(self, kind: str, size: int) -> Ask:
+        """What asks once."""
+
+    async def rested(self) -> None:
+        """Others had their turn. One whose server may close idle connections at this very moment drops them here."""
+        return
+
+
+async def work_until_closed(client: Client) -> None:
     """Run each `Turn` that comes in; tell its CPU and wall seconds."""
     tell(ready=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         turn = Turn.read(line)
-        ask = asker(turn.kind, turn.size)
+        ask = client.asker(turn.kind, turn.size)
+        if turn.warm:
+            await client.rested()
         cpu, wall = time.process_time(), time.perf_counter()
         await _run(ask, turn)
         tell(cpu=time.process_time() - cpu, wall=time.perf_counter() - wall)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+import driver
 import numpy as np
 from aiohttp import web
 from bittensor_core import Keypair
@@ -58,7 +59,7 @@ async def serve() -> int:
     return int(runner.addresses[0][1])
 
 
-class Client:
+class Client(driver.Client):
     """One session for all requests."""
 
     async def __aenter__(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cases import OURS, Case, Lane
 from driver import Turn
@@ -62,8 +62,7 @@ class _Run:
     async def warm(self) -> None:
         """Open the connections again that were closed while others had their turn."""
         least = max(self.turn.at_once, len(self.turn.ports), min(3, self.turn.requests))
-        turn = Turn(self.turn.kind, self.turn.size, self.turn.ports, self.turn.at_once, least)
-        await self.client.asked(turn.line())
+        await self.client.asked(replace(self.turn, requests=least, warm=True).line())
 
     async def measured(self) -> Sample:
         """One turn. Raises `PeerFailed`."""

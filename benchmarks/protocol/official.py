@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import bittensor.utils.networking as networking
+import driver
 import numpy as np
 from bittensor.core import dendrite as dendrite_module
 from bittensor.core.axon import Axon
@@ -108,7 +109,7 @@ async def _listening(port: int) -> None:
     raise RuntimeError(f"the official axon does not listen on {port}")
 
 
-class Client:
+class Client(driver.Client):
     """One dendrite for all requests."""
 
     async def __aenter__(self) -> Self:
@@ -119,6 +120,10 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._dendrite.aclose_session()
+
+    async def rested(self) -> None:
+        """Uvicorn closes connections after five idle seconds, which is about the time that others take."""
         await self._dendrite.aclose_session()
 
     def asker(self, kind: str, size: int) -> Ask:

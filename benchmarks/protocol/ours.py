@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+import driver
 import numpy as np
 from driver import Ask, pieces_of, text_of
 from pydantic import Field
@@ -91,7 +92,7 @@ async def serve() -> int:
     return axon.port
 
 
-class Client:
+class Client(driver.Client):
     """One dendrite in clear and one that seals."""
 
     async def __aenter__(self) -> Self:

@@ -21,7 +21,7 @@ async def _serve(rival: Any, axons: int) -> None:
 
 async def _ask(rival: Any) -> None:
     async with rival.Client() as client:
-        await work_until_closed(client.asker)
+        await work_until_closed(client)
 
 
 def main() -> None:
