@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import Any
@@ -77,9 +77,11 @@ class Gated:
         self.go.wait()
         return Ask.Reply(text=f"{request.text} {caller.hotkey == ALICE.ss58_address}")
 
-    async def is_begun(self, number: int = 1) -> None:
+    async def is_begun(self, number: int = 1, calls: Sequence[asyncio.Future[Any]] = ()) -> None:
+        """That many calls have; none of ``calls`` can have ended by then."""
         for _ in range(number):
-            await until(lambda: self.begun.acquire(blocking=False))
+            await until(lambda: self.begun.acquire(blocking=False) or any(call.done() for call in calls))
+        assert [call.result() for call in calls if call.done()] == []
 
 
 async def test_the_loop_beats_while_every_turn_blocks() -> None:
@@ -98,7 +100,7 @@ async def test_the_loop_beats_while_every_turn_blocks() -> None:
     async with asking(gated, limits=limits) as (axon, dendrite, target):
         axon.serve(Other, quick)
         calls = [asyncio.ensure_future(dendrite.ask(target, Ask(text="x"), deadline=LONG)) for _ in range(7)]
-        await gated.is_begun(7)
+        await gated.is_begun(7, calls)
         for _ in range(200):
             await asyncio.sleep(0)
             beats += 1
@@ -120,7 +122,7 @@ async def test_a_deadline_holds_and_the_thread_is_counted_until_it_ends() -> Non
         await until(lambda: axon.gate.running == 0)
         assert workers.abandoned == 2
         third = asyncio.ensure_future(dendrite.ask(target, Ask(text="y"), deadline=LONG))
-        await gated.is_begun(3)
+        await gated.is_begun(3, [third])
         assert (workers.threads, workers.running, workers.waiting) == (3, 3, 0)
         gated.go.set()
         assert isinstance(await third, Answered)
