@@ -29,6 +29,7 @@ from ranvier.protocol.prekeys import PREKEY_ROUTE
 from ranvier.protocol.request import refusal_body
 from ranvier.protocol.service import Service
 from ranvier.protocol.synapse import Synapse
+from ranvier.protocol.timeline import Observer, Timeline, Timelines
 
 S = TypeVar("S", bound=Synapse)
 _log = logging.getLogger(__name__)
@@ -63,10 +64,12 @@ class Axon:
         now: Callable[[], int] = time.time_ns,
         seal_required: bool = False,
         legacy: bool = False,
+        observe: Observer | None = None,
     ) -> None:
         """``seal_required`` refuses bodies in clear; sealed ones are always taken.
 
         ``legacy`` also answers callers of the 10.x wire, in clear: docs/legacy.md says what that leaves open.
+        ``observe`` hears the timeline of every request.
         """
         if legacy and seal_required:
             raise ProtocolError("the 10.x wire is in clear: an axon that requires seals cannot speak it")
@@ -82,6 +85,7 @@ class Axon:
             now=now,
             seal_required=seal_required,
         )
+        self._timelines = Timelines("axon", "received", observe)
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
 
@@ -177,19 +181,23 @@ class Axon:
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = await self._response(request)
+        timeline = self._timelines.begin()
+        response = await self._response(request, timeline)
         if not response.prepared:
             await self._hand_over(request, response)
+        if timeline is not None:
+            timeline.mark("sent")
+            self._timelines.end(timeline)
         return response
 
-    async def _response(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _response(self, request: web.BaseRequest, timeline: Timeline | None) -> web.StreamResponse:
         if self._server is not None and len(self._server.connections) > self.limits.max_connections:
             return self._turned_away(Refusal(Code.BUSY, "too many connections", retry_after=2.0))
         if request.method == "GET" and request.raw_path == PREKEY_ROUTE:
             return web.Response(body=self._service.prekeys.current().to_json(), content_type=JSON)
         if self._legacy and is_legacy(request.headers):
             return await LegacyExchange(self._service, request).respond()
-        return await Exchange(self._service, request).respond()
+        return await Exchange(self._service, request, timeline).respond()
 
     def _turned_away(self, refusal: Refusal) -> web.Response:
         self.stats[refusal.code.value] += 1

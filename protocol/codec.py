@@ -6,7 +6,6 @@ from typing import Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ranvier.protocol.buffers import carries_buffers
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import InvalidReply, Refusal
 from ranvier.protocol.frame import read_frame, write_frame
@@ -32,12 +31,6 @@ class Encoded(NamedTuple):
         """Compressed, where that pays."""
         smaller = pack(self.body)
         return self if smaller is None else Encoded(self.content_type + PACKED, smaller)
-
-
-def is_binary(synapse: type[Synapse]) -> bool:
-    """Whether bodies of this synapse travel as frames: its request or its reply declares a tensor or a blob."""
-    reply: type[BaseModel] = synapse.Reply
-    return carries_buffers(synapse) or carries_buffers(reply)
 
 
 def encode(model: BaseModel, *, binary: bool) -> Encoded:

@@ -25,6 +25,7 @@ from ranvier.protocol.request import Call, read_body, refusal_body
 from ranvier.protocol.seal import SealContext, Session
 from ranvier.protocol.service import JobResult, Service, as_reply
 from ranvier.protocol.streams import StreamWriter
+from ranvier.protocol.timeline import Timeline
 
 LAST_FRAMES: Final = 2.0
 """Seconds for the refusal that ends a stream."""
@@ -33,8 +34,8 @@ LAST_FRAMES: Final = 2.0
 class Exchange:
     """Authenticate, admit, read, run, sign: in this order, and nothing of a later step before an earlier one held."""
 
-    def __init__(self, service: Service, request: web.BaseRequest) -> None:
-        self._service, self._request = service, request
+    def __init__(self, service: Service, request: web.BaseRequest, timeline: Timeline | None = None) -> None:
+        self._service, self._request, self._timeline = service, request, timeline
         self._signed: Signed | None = None
         self._session: Session | None = None
         self._query = Query()
@@ -47,11 +48,18 @@ class Exchange:
             body = await read_body(request, service.limits)
             service.received += len(body)
             signed = self._signed = prove(claim, request.method, request.raw_path, body)
+            self._mark("verified")
             caller = service.enter(signed.hotkey, signed.nonce)
             return await self._admitted(signed, caller, body)
         except Refusal as refusal:
             service.endings[refusal.code.value] += 1
+            if self._timeline is not None:
+                self._timeline.ending = refusal.code.value
             return self._refused(refusal)
+
+    def _mark(self, step: str) -> None:
+        if self._timeline is not None:
+            self._timeline.mark(step)
 
     async def _admitted(self, signed: Signed, caller: Caller, body: bytes) -> web.StreamResponse:
         path, _, query = self._request.raw_path.partition("?")
@@ -63,11 +71,15 @@ class Exchange:
         if served is None:
             return await self._poll(signed, caller, plain)
         call = self._call(served, plain)
+        if self._timeline is not None:
+            self._timeline.synapse, self._timeline.peer = served.synapse.__name__, signed.hotkey
+            self._timeline.mark("admitted")
         if self._query.mode is Mode.JOB:
             return self._start(signed, caller, call)
         try:
             with self._service.deadline(call.deadline) as deadline:
                 async with self._service.gate.turn(caller):
+                    self._mark("started")
                     if self._query.mode is Mode.STREAM:
                         deadline.lift()  # from its head on, only the stream itself can say that it is late
                         return await self._stream(signed, caller, call, deadline.when)
@@ -97,6 +109,9 @@ class Exchange:
         )
 
     def _reply(self, signed: Signed, reply: BaseModel) -> web.Response:
+        self._mark("handled")
+        if self._timeline is not None:
+            self._timeline.ending = "answered"
         return self._respond(signed, 200, encode(reply, binary=self._query.binary))
 
     def _respond(self, signed: Signed, status: int, encoded: Encoded) -> web.Response:
@@ -178,6 +193,9 @@ class Exchange:
         if refusal is not None:
             await _end(request, writer, refusal)
         service.endings[writer.ending] += 1
+        self._mark("handled")
+        if self._timeline is not None:
+            self._timeline.ending = writer.ending
         service.sent += response.body_length
         return response
 

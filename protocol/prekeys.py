@@ -28,6 +28,8 @@ MARGIN_NS: Final = 15_000_000_000
 """A cached prekey is not used so near its end."""
 GRACE_NS: Final = MAX_AGE_NS + MAX_SKEW_NS
 """How long a private half outlives its prekey: a request that was sealed in time is fresh for so long."""
+_BEAT: Final = 10.0
+"""Seconds between two looks at what is to be erased."""
 _SECOND: Final = 1_000_000_000
 _DOCUMENT: Final = re.compile(
     rb'\{"hotkey": "([1-9A-HJ-NP-Za-km-z]{1,63})", "id": "([0-9a-f]{32})", "public": "([0-9a-f]{64})", '
@@ -167,9 +169,8 @@ class PrekeyRing:
     def _set_timer(self) -> None:
         if self._loop is None or self._timer is not None or not self._held:
             return
-        first = min(held.expires for held in self._held.values())
-        wait = max(0, first + GRACE_NS - self._now()) / _SECOND
-        self._timer = self._loop.call_later(wait + 1.0, self._wake)
+        # A steady beat, not a time computed from the wall clock: a loop in simulated time must stay repeatable.
+        self._timer = self._loop.call_later(_BEAT, self._wake)
 
     def _wake(self) -> None:
         self._timer = None

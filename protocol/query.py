@@ -11,8 +11,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Self
 
+from pydantic import BaseModel
+
+from ranvier.protocol.buffers import carries_buffers
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
+from ranvier.protocol.synapse import Synapse
 
 _FORMS: Final = {
     "deadline": re.compile(r"[1-9][0-9]{0,8}", re.ASCII),
@@ -97,3 +101,14 @@ def _read(text: str) -> Query:
         unpack="unpack" in found and "seal" not in found,
         seal=found.get("seal"),
     )
+
+
+@lru_cache(maxsize=1024)
+def _of(synapse: type[Synapse], deadline: int, mode: Mode) -> Query:
+    reply: type[BaseModel] = synapse.Reply
+    return Query(deadline=deadline, mode=mode, binary=carries_buffers(synapse) or carries_buffers(reply))
+
+
+def query_of(synapse: type[Synapse], seconds: float, mode: Mode = Mode.REPLY) -> Query:
+    """How a request of this synapse is asked, with so many seconds of time; in frames where one declares a buffer."""
+    return _of(synapse, max(1, int(seconds * 1000)), mode)

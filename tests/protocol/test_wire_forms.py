@@ -83,6 +83,9 @@ class Wiretap:
         self.paths: list[str] = []
         self.change: Any = lambda headers, body: (headers, body)
 
+    async def handle(self, request: web.Request) -> web.Response:
+        return await self.relay(request)
+
     async def relay(self, request: web.Request) -> web.Response:
         body = await request.read()
         url = f"http://127.0.0.1:{self.port}{request.raw_path}"
@@ -103,7 +106,7 @@ async def wire(axon: Axon, **options: Any) -> AsyncIterator[tuple[Dendrite, Targ
     async with axon, Dendrite(ALICE, addresses=AddressPolicy.local(), **options) as dendrite:
         tap = Wiretap(axon.port)
         app = web.Application(client_max_size=1 << 24)
-        app.router.add_route("*", "/{rest:.*}", tap.relay)
+        app.router.add_route("*", "/{rest:.*}", tap.handle)
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -427,4 +430,24 @@ async def test_what_never_began_is_told_as_what_its_beginning_came_to() -> None:
     async with wire(axon().serve(Dig, Mine())) as (dendrite, target, _):
         job = Job(target, Dig, "0" * 64, (await dendrite.start_job(target, Dig(depth=1), within=9)).query)  # type: ignore[union-attr]
         doubted = Job(job.target, job.synapse, job.id, job.query, TimedOut(target, 1.0))
-        assert isinstance(await dendrite._ended(doubted, asyncio.get_running_loop().time() + 9), TimedOut)
+        assert isinstance(
+            await dendrite._errands.ended(doubted, asyncio.get_running_loop().time() + 9), TimedOut
+        )
+
+
+async def test_a_job_whose_acknowledgement_is_late_keeps_its_name() -> None:
+    mine = Mine()
+    mine.go.set()
+    async with wire(axon().serve(Dig, mine)) as (dendrite, target, tap):
+        relay = tap.relay
+
+        async def slow(request: web.Request) -> web.Response:
+            response = await relay(request)
+            await asyncio.sleep(0.4)
+            return response
+
+        tap.relay = slow  # type: ignore[method-assign]
+        job = await dendrite.start_job(target, Dig(depth=5), within=60, deadline=0.2)
+        assert isinstance(job, Job) and isinstance(job.doubt, TimedOut)
+        outcome = await dendrite.poll_job(job)
+        assert isinstance(outcome, Answered) and outcome.reply.found == 10
