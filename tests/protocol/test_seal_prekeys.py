@@ -226,7 +226,7 @@ def test_prekeys_are_erased_in_time_while_nobody_asks() -> None:
         assert len(ring) == 0
         third = ring.current()  # whoever asks then gets a new one, which is watched, too
         assert opens(ring, third)
-        loop.run_until_complete(asyncio.sleep(674))
+        loop.run_until_complete(asyncio.sleep(684))
         assert len(ring) == 0
     finally:
         loop.close()
