@@ -6,12 +6,12 @@ In a sealed stream each line is a sealed frame; the chain takes in lines as they
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel
+from pydantic_core import from_json, to_json
 
 from ranvier.protocol.btauth import Signed
 from ranvier.protocol.codec import SEALED
@@ -60,7 +60,7 @@ class StreamWriter:
         await self._response.write_eof()
 
     async def _frame(self, content: dict[str, Any]) -> None:
-        line = json.dumps(content, ensure_ascii=False).encode()
+        line = to_json(content)
         if self._session is not None:
             line = self._session.seal_frame(self._sealed, line)
             self._sealed += 1
@@ -86,8 +86,8 @@ class StreamReader:
     def take(self, line: bytes) -> str | None:
         """Read one line; a piece of text, or None for the frames that end the stream. Raises `InvalidReply`."""
         try:
-            frame = json.loads(self._open(line))
-        except (ValueError, RecursionError) as error:
+            frame = from_json(self._open(line), allow_inf_nan=False)
+        except ValueError as error:
             raise InvalidReply("a stream frame is not JSON") from error
         if self.finished or not isinstance(frame, dict) or len(frame) != 1:
             raise InvalidReply("a stream frame is out of place")

@@ -285,7 +285,7 @@ STREAMS: dict[str, tuple[Behaviour, str]] = {
     "nested reply": (frames(deep(900)), ""),
     "more nested reply": (frames(deep(980)), ""),
     "reply of another shape": (frames({"reply": {"text": 1}}), "not what Echo declares"),
-    "NaN": (frames(b'{"reply":{"text":"a","number":NaN}}'), "not what Echo declares"),
+    "NaN": (frames(b'{"reply":{"text":"a","number":NaN}}'), "not JSON"),
     "too long": (frames({"piece": "x" * 30_000}, END), "longer than 20000 bytes"),
     "endless line": (raw(head(kind=STREAM_TYPE) + b"x" * 30_000), "longer than 20000 bytes"),
     "empty": (raw(head(kind=STREAM_TYPE)), "cut short"),

@@ -301,8 +301,8 @@ async def test_a_stream_that_is_late_ends_with_a_signed_refusal() -> None:
     async with serving(slow) as (axon, _):
         got = await late(axon, axon.port, "/Echo?deadline=50&mode=stream")
         assert got.count(b"HTTP/1.1") == 1
-        assert b'{"refusal": {"code": "deadline"' in got
-        assert b'{"signature": "0x' in got
+        assert b'{"refusal":{"code":"deadline"' in got
+        assert b'{"signature":"0x' in got
         assert got.endswith(b"0\r\n\r\n")
         assert ended.is_set()
         assert axon.stats == {"deadline": 1}
