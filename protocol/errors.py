@@ -36,7 +36,7 @@ class InvalidReply(ProtocolError):
 
 
 class HandlerUnfit(ProtocolError):
-    """A handler is not a coroutine function or async generator function of (request, caller)."""
+    """A handler cannot be called with (request, caller), is a class, ended its thread, or hid a coroutine."""
 
 
 class ReplayStateUnusable(ProtocolError):
