@@ -150,7 +150,10 @@ class Dendrite:
 
         ``deadline`` is for beginning it, in seconds. A miner that cannot be reached for a while is asked again.
         """
-        return await self._errands.run(target, request, within, deadline)
+        timeline = self._timelines.begin()
+        outcome = await self._errands.run(target, request, within, deadline)
+        self._ended(target, type(request), outcome, timeline)
+        return outcome
 
     async def start_job(
         self, target: Target, request: Synapse, *, within: float, deadline: float = 10.0
@@ -171,7 +174,10 @@ class Dendrite:
 
         Raises ValueError for a tensor that 10.x cannot hold.
         """
-        return await self._outbound.guarded(target, deadline, self._ask_legacy, target, request, deadline)
+        timeline = self._timelines.begin()
+        outcome = await self._outbound.guarded(target, deadline, self._ask_legacy, target, request, deadline)
+        self._ended(target, type(request), outcome, timeline)
+        return outcome
 
     def stream_legacy(
         self, target: Target, request: Synapse, *, deadline: float

@@ -52,9 +52,7 @@ class Exchange:
             caller = service.enter(signed.hotkey, signed.nonce)
             return await self._admitted(signed, caller, body)
         except Refusal as refusal:
-            service.endings[refusal.code.value] += 1
-            if self._timeline is not None:
-                self._timeline.ending = refusal.code.value
+            service.ended(refusal.code.value, self._timeline)
             return self._refused(refusal)
 
     def _mark(self, step: str) -> None:
@@ -84,7 +82,8 @@ class Exchange:
                         deadline.lift()  # from its head on, only the stream itself can say that it is late
                         return await self._stream(signed, caller, call, deadline.when)
                     return await self._service.answer(
-                        call.served, call.synapse, caller, partial(self._reply, signed)
+                        *(call.served, call.synapse, caller, partial(self._reply, signed)),
+                        self._timeline,
                     )
         except TimeoutError as error:
             raise Refusal(Code.DEADLINE, "the deadline passed") from error
@@ -109,9 +108,6 @@ class Exchange:
         )
 
     def _reply(self, signed: Signed, reply: BaseModel) -> web.Response:
-        self._mark("handled")
-        if self._timeline is not None:
-            self._timeline.ending = "answered"
         return self._respond(signed, 200, encode(reply, binary=self._query.binary))
 
     def _respond(self, signed: Signed, status: int, encoded: Encoded) -> web.Response:
@@ -148,11 +144,15 @@ class Exchange:
 
     async def _work(self, caller: Caller, call: Call, *, sealed: bool) -> JobResult:
         shape: Callable[[BaseModel], Encoded] = partial(encode, binary=self._query.binary)
-        try:
-            async with asyncio.timeout(call.deadline), self._service.job_gate.turn(caller):
-                return JobResult(await self._service.answer(call.served, call.synapse, caller, shape), sealed)
-        except TimeoutError as error:
-            raise Refusal(Code.DEADLINE, "the deadline passed") from error
+        with self._service.timelines.job(call.served.synapse.__name__, caller.hotkey) as timeline:
+            try:
+                async with asyncio.timeout(call.deadline), self._service.job_gate.turn(caller):
+                    if timeline is not None:
+                        timeline.mark("started")
+                    encoded = await self._service.answer(call.served, call.synapse, caller, shape, timeline)
+                    return JobResult(encoded, sealed)
+            except TimeoutError as error:
+                raise Refusal(Code.DEADLINE, "the deadline passed") from error
 
     async def _poll(self, signed: Signed, caller: Caller, body: bytes) -> web.Response:
         try:
@@ -169,9 +169,13 @@ class Exchange:
             return self._state(signed, asked.job, "running")
         if result.sealed and self._session is None:
             raise Refusal(Code.SEAL_REQUIRED, "the job was asked for under a seal: so must its result be")
+        if self._timeline is not None:
+            self._timeline.ending = "job read"
         return self._respond(signed, 200, result.encoded)
 
     def _state(self, signed: Signed, job: str, state: str) -> web.Response:
+        if self._timeline is not None:
+            self._timeline.ending = f"job {state}"
         return self._respond(signed, 202, Encoded(JSON, json.dumps({"job": job, "state": state}).encode()))
 
     async def _stream(self, signed: Signed, caller: Caller, call: Call, ends: float) -> web.StreamResponse:
@@ -192,10 +196,8 @@ class Exchange:
         # The stream has begun, so a refusal is its last frame.
         if refusal is not None:
             await _end(request, writer, refusal)
-        service.endings[writer.ending] += 1
         self._mark("handled")
-        if self._timeline is not None:
-            self._timeline.ending = writer.ending
+        service.ended(writer.ending, self._timeline)
         service.sent += response.body_length
         return response
 

@@ -27,6 +27,7 @@ from ranvier.protocol.nonces import ReplayGuard
 from ranvier.protocol.prekeys import PrekeyRing
 from ranvier.protocol.synapse import Synapse
 from ranvier.protocol.threads import Workers
+from ranvier.protocol.timeline import Observer, Timeline, Timelines
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Service:
         replay: ReplayGuard,
         now: Callable[[], int],
         seal_required: bool,
+        observe: Observer | None,
     ) -> None:
         self.key, self.door, self.limits, self.now = key, door, limits, now
         self.gate = Gate(limits)
@@ -62,6 +64,7 @@ class Service:
         self.workers = Workers(limits.max_concurrent + limits.max_running_jobs)
         """Threads for handlers that block."""
         self.prekeys, self.seal_required = PrekeyRing(key, now=now), seal_required
+        self.timelines = Timelines("axon", "received", observe)
         self.served: dict[str, Served] = {}
         self.endings: Counter[str] = Counter()
         """How many requests ended in each way: ``answered`` or a refusal's code."""
@@ -89,18 +92,32 @@ class Service:
         return caller
 
     async def answer(
-        self, served: Served, synapse: Synapse, caller: Caller, shape: Callable[[BaseModel], T]
+        self,
+        served: Served,
+        synapse: Synapse,
+        caller: Caller,
+        shape: Callable[[BaseModel], T],
+        timeline: Timeline | None,
     ) -> T:
         """Run the handler and shape its reply; raises `Refusal` for whatever goes wrong in either."""
         try:
             result = served.handler(synapse, caller)
-            answer = shape(await last(result) if served.streams else as_reply(await result))
+            reply = await last(result) if served.streams else as_reply(await result)
+            if timeline is not None:
+                timeline.mark("handled")
+            answer = shape(reply)
         except Refusal:
             raise
         except Exception as error:  # a handler may raise anything; the caller learns only that it failed
             raise self.failed(served, error) from error
-        self.endings["answered"] += 1
+        self.ended("answered", timeline)
         return answer
+
+    def ended(self, ending: str, timeline: Timeline | None) -> None:
+        """Count how a request ended."""
+        self.endings[ending] += 1
+        if timeline is not None:
+            timeline.ending = ending
 
     def failed(self, served: Served, error: Exception) -> Refusal:
         """What the caller is told of a handler's fault; the operator is told more."""

@@ -1,16 +1,20 @@
 """The timeline of one call: when it reached each step, for whoever looks for where the time goes.
 
 At an axon: ``received`` (its head), ``verified`` (signature), ``admitted`` (door, rate, body read), ``started`` (its
-turn in the queue), ``handled`` (the handler's reply), ``sent`` (handed to the socket). At a dendrite: ``begun``,
-``prepared`` (signed), ``head`` (the response's), ``whole`` (its body), ``verified``. Steps not reached are missing.
+turn in the queue), ``handled`` (the handler's reply), ``sent`` (handed to the socket). A long job's work has a timeline
+of its own, from ``received`` to ``kept``. At a dendrite: ``begun``, ``prepared`` (signed), ``head`` (the response's),
+``whole`` (its body), ``verified``. Steps not reached are missing.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
+
+from ranvier.protocol.errors import Refusal
 
 Side = Literal["axon", "dendrite"]
 
@@ -30,7 +34,9 @@ class Timeline:
         self.peer = ""
         """The other side's hotkey, once it is proven (axon) or meant (dendrite)."""
         self.ending = ""
-        """``answered``, or a refusal's code, or the kind of outcome."""
+        """``answered``, or a refusal's code. At an axon also ``left`` (its caller did), ``cut``, ``prekey``,
+        ``cancelled``, and ``job`` with its state; at a dendrite also the kind of outcome.
+        """
         self.marks: list[tuple[str, float]] = [(first, time.perf_counter())]
 
     def mark(self, step: str) -> None:
@@ -78,6 +84,23 @@ class Timelines:
         if self.observer is None and not TIMELINE_LOG.isEnabledFor(logging.DEBUG):
             return None
         return Timeline(self._side, self._first)
+
+    @contextmanager
+    def job(self, synapse: str, peer: str) -> Iterator[Timeline | None]:
+        """The timeline of a long job's work, told at its end."""
+        timeline = self.begin()
+        if timeline is None:
+            yield None
+            return
+        timeline.synapse, timeline.peer, timeline.ending = synapse, peer, "cancelled"
+        try:
+            yield timeline
+        except Refusal as refusal:
+            timeline.ending = refusal.code.value
+            raise
+        finally:
+            timeline.mark("kept")
+            self.end(timeline)
 
     def end(self, timeline: Timeline) -> None:
         """Tell it."""

@@ -14,6 +14,7 @@ from ranvier.protocol.legacy.server import LegacyCall, prove_legacy, read_legacy
 from ranvier.protocol.legacy.stream import LegacyStream
 from ranvier.protocol.request import read_body
 from ranvier.protocol.service import Service
+from ranvier.protocol.timeline import Timeline
 
 
 class LegacyExchange:
@@ -23,8 +24,8 @@ class LegacyExchange:
     reply is answered as any other.
     """
 
-    def __init__(self, service: Service, request: web.BaseRequest) -> None:
-        self._service, self._request = service, request
+    def __init__(self, service: Service, request: web.BaseRequest, timeline: Timeline | None = None) -> None:
+        self._service, self._request, self._timeline = service, request, timeline
         self._began = service.loop.time()
         self._stream: LegacyStream | None = None
 
@@ -44,17 +45,29 @@ class LegacyExchange:
         claim = read_legacy_claim(request.headers, service.key.ss58_address, service.now())
         body = await read_body(request, service.limits)
         service.received += len(body)
-        caller = service.enter(prove_legacy(claim, service.key.ss58_address), claim.nonce)
+        hotkey = prove_legacy(claim, service.key.ss58_address)
+        self._mark("verified")
+        caller = service.enter(hotkey, claim.nonce)
         call = read_legacy_call(request.raw_path, body, claim, service.served, service.limits)
+        if self._timeline is not None:
+            self._timeline.synapse, self._timeline.peer = call.served.synapse.__name__, hotkey
+            self._timeline.mark("admitted")
         with service.deadline(call.deadline):
             async with service.gate.turn(caller):
+                self._mark("started")
                 return await self._run(call, caller)
+
+    def _mark(self, step: str) -> None:
+        if self._timeline is not None:
+            self._timeline.mark(step)
 
     async def _run(self, call: LegacyCall, caller: Caller) -> web.StreamResponse:
         if call.served.streams:
             return await self._streamed(call, caller)
         return await self._service.answer(
-            call.served, call.synapse, caller, lambda reply: legacy_response(call, reply, self._seconds())
+            *(call.served, call.synapse, caller),
+            lambda reply: legacy_response(call, reply, self._seconds()),
+            self._timeline,
         )
 
     async def _streamed(self, call: LegacyCall, caller: Caller) -> web.StreamResponse:
@@ -68,16 +81,17 @@ class LegacyExchange:
             raise
         except Exception as error:  # a handler may raise anything; the caller learns only that it failed
             if stream.response is not None and (request.transport is None or request.transport.is_closing()):
-                service.endings["cut"] += 1
+                service.ended("cut", self._timeline)
                 return stream.response
             raise service.failed(call.served, error) from error
-        service.endings["answered"] += 1
+        self._mark("handled")
+        service.ended("answered", self._timeline)
         if stream.response is not None:
             service.sent += stream.response.body_length
         return response
 
     def _refused(self, refusal: Refusal) -> web.StreamResponse:
-        self._service.endings[refusal.code.value] += 1
+        self._service.ended(refusal.code.value, self._timeline)
         if self._stream is None or self._stream.response is None:
             return legacy_refusal(refusal)
         self._stream.break_off()

@@ -141,3 +141,46 @@ async def test_a_wait_in_the_queue_is_told_as_one() -> None:
         await dendrite.ask_all([(target, Echo(text="wait"))] * 3, deadline=5)
     waits = sorted(timeline.between("admitted", "started") or 0.0 for timeline in served)
     assert waits[1] > 0.045 and waits[2] > 0.095
+
+
+async def test_a_job_has_a_timeline_for_its_work() -> None:
+    served: list[Timeline] = []
+    async with (
+        Axon(BOB, door=Door.open(), observe=served.append).serve(Echo, echo) as axon,
+        Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite,
+    ):
+        target = Target(BOB.ss58_address, "127.0.0.1", axon.port)
+        for text in ("wait", "decline"):
+            await dendrite.ask_job(target, Echo(text=text), within=5)
+        assert dendrite.endings == {"answered": 1, "declined": 1}
+    work = {timeline.ending: timeline for timeline in served if "kept" in steps(timeline)}
+    assert steps(work["answered"]) == ["received", "started", "handled", "kept"]
+    assert steps(work["declined"]) == ["received", "started", "kept"]
+    assert {timeline.ending for timeline in served} == {"answered", "declined", "job running", "job read"}
+
+
+async def test_a_caller_that_leaves_is_told_as_one_that_left() -> None:
+    served: list[Timeline] = []
+    begun, told = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Echo, caller: Caller) -> Echo.Reply:
+        begun.set()
+        await asyncio.sleep(60)
+        return Echo.Reply(text="")
+
+    def hear(timeline: Timeline) -> None:
+        served.append(timeline)
+        told.set()
+
+    async with (
+        Axon(BOB, door=Door.open(), observe=hear).serve(Echo, slow) as axon,
+        Dendrite(ALICE, addresses=AddressPolicy.local()) as dendrite,
+    ):
+        target = Target(BOB.ss58_address, "127.0.0.1", axon.port)
+        call = asyncio.ensure_future(dendrite.ask(target, Echo(text=""), deadline=30))
+        await begun.wait()
+        call.cancel()
+        async with asyncio.timeout(10):
+            await told.wait()
+    assert served[0].ending == "left"
+    assert "handled" not in steps(served[0])
