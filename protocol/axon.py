@@ -29,7 +29,7 @@ from ranvier.protocol.prekeys import PREKEY_ROUTE
 from ranvier.protocol.request import refusal_body
 from ranvier.protocol.service import Service
 from ranvier.protocol.synapse import Synapse
-from ranvier.protocol.timeline import Observer, Timeline, Timelines
+from ranvier.protocol.timeline import Observer, Timeline
 
 S = TypeVar("S", bound=Synapse)
 _log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ class Axon:
             replay=replay if replay is not None else ReplayGuard(),
             now=now,
             seal_required=seal_required,
+            observe=observe,
         )
-        self._timelines = Timelines("axon", "received", observe)
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
 
@@ -181,26 +181,37 @@ class Axon:
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        timeline = self._timelines.begin()
+        timeline = self._service.timelines.begin()
+        if timeline is None:
+            return await self._served(request, None)
+        try:
+            return await self._served(request, timeline)
+        except asyncio.CancelledError:
+            timeline.ending = "left"
+            raise
+        finally:
+            timeline.mark("sent")
+            self._service.timelines.end(timeline)
+
+    async def _served(self, request: web.BaseRequest, timeline: Timeline | None) -> web.StreamResponse:
         response = await self._response(request, timeline)
         if not response.prepared:
             await self._hand_over(request, response)
-        if timeline is not None:
-            timeline.mark("sent")
-            self._timelines.end(timeline)
         return response
 
     async def _response(self, request: web.BaseRequest, timeline: Timeline | None) -> web.StreamResponse:
         if self._server is not None and len(self._server.connections) > self.limits.max_connections:
-            return self._turned_away(Refusal(Code.BUSY, "too many connections", retry_after=2.0))
+            return self._turned_away(Refusal(Code.BUSY, "too many connections", retry_after=2.0), timeline)
         if request.method == "GET" and request.raw_path == PREKEY_ROUTE:
+            if timeline is not None:
+                timeline.ending = "prekey"
             return web.Response(body=self._service.prekeys.current().to_json(), content_type=JSON)
         if self._legacy and is_legacy(request.headers):
-            return await LegacyExchange(self._service, request).respond()
+            return await LegacyExchange(self._service, request, timeline).respond()
         return await Exchange(self._service, request, timeline).respond()
 
-    def _turned_away(self, refusal: Refusal) -> web.Response:
-        self.stats[refusal.code.value] += 1
+    def _turned_away(self, refusal: Refusal, timeline: Timeline | None) -> web.Response:
+        self._service.ended(refusal.code.value, timeline)
         response = web.Response(body=refusal_body(refusal), status=refusal.code.status, content_type=JSON)
         response.force_close()
         return response
