@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ranvier.protocol.codec import JSON
 from ranvier.protocol.codes import Code
+from ranvier.protocol.connections import Connections
 from ranvier.protocol.door import Door
 from ranvier.protocol.errors import ProtocolError, Refusal
 from ranvier.protocol.exchange import Exchange
@@ -87,7 +88,7 @@ class Axon:
             observe=observe,
         )
         self._runner: web.ServerRunner | None = None
-        self._server: web.Server | None = None
+        self._server: Connections | None = None
 
     @property
     def port(self) -> int:
@@ -133,7 +134,7 @@ class Axon:
             )
 
         # The low-level server: an axon has one route, and everything before it is its own.
-        self._server = web.Server(
+        self._server = self._service.connections = Connections(
             self._handle,
             request_factory=request,
             handler_cancellation=True,
@@ -145,6 +146,7 @@ class Axon:
             max_field_size=self.limits.max_header,
             lingering_time=1.0,
         )
+            self.limits,
         runner = web.ServerRunner(self._server, shutdown_timeout=1.0)  # `stop` has waited already
         await runner.setup()
         try:
@@ -178,6 +180,7 @@ class Axon:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._service.connections.close()
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -194,13 +197,16 @@ class Axon:
             self._service.timelines.end(timeline)
 
     async def _served(self, request: web.BaseRequest, timeline: Timeline | None) -> web.StreamResponse:
-        response = await self._response(request, timeline)
-        if not response.prepared:
-            await self._hand_over(request, response)
-        return response
+        try:
+            response = await self._response(request, timeline)
+            if not response.prepared:
+                await self._hand_over(request, response)
+            return response
+        finally:
+            self._service.connections.answered(request.protocol)
 
     async def _response(self, request: web.BaseRequest, timeline: Timeline | None) -> web.StreamResponse:
-        if self._server is not None and len(self._server.connections) > self.limits.max_connections:
+        if self._service.connections.full:
             return self._turned_away(Refusal(Code.BUSY, "too many connections", retry_after=2.0), timeline)
         if request.method == "GET" and request.raw_path == PREKEY_ROUTE:
             if timeline is not None:

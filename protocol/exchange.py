@@ -49,7 +49,7 @@ class Exchange:
             service.received += len(body)
             signed = self._signed = prove(claim, request.method, request.raw_path, body)
             self._mark("verified")
-            caller = service.enter(signed.hotkey, signed.nonce)
+            caller = service.enter(signed.hotkey, signed.nonce, request.protocol)
             return await self._admitted(signed, caller, body)
         except Refusal as refusal:
             service.ended(refusal.code.value, self._timeline)

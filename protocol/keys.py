@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Protocol
 
 from bittensor_core import Keypair as _Keypair
@@ -31,9 +30,11 @@ def keypair_from_uri(uri: str) -> Keypair:
     return _Keypair.create_from_uri(uri)  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=4096)
 def is_address(ss58: str) -> bool:
-    """Whether ``ss58`` is the canonical generic address of some 32-byte key."""
+    """Whether ``ss58`` is the canonical generic address of some 32-byte key.
+
+    Nothing is remembered: it takes 2 µs, and is asked about addresses that strangers make up.
+    """
     try:
         return str(encode_ss58(decode_ss58(ss58), BITTENSOR_FORMAT)) == ss58
     except ValueError:

@@ -17,6 +17,8 @@ class Limits:
     """A connection without a complete request head for this long is closed."""
     body_timeout: float = 8.0
     """A request body must have arrived whole within this time."""
+    unproven_timeout: float = 9.5
+    """A connection without an authenticated request for this long is cut off, whatever else it does."""
     send_timeout: float = 30.0
     """A caller must have read a whole reply within this time; streams have their request's deadline."""
     max_deadline: float = 300.0

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ranvier.protocol.caller import Caller
 from ranvier.protocol.codec import Encoded
 from ranvier.protocol.codes import Code
+from ranvier.protocol.connections import Connections
 from ranvier.protocol.deadline import Deadline
 from ranvier.protocol.door import Door
 from ranvier.protocol.errors import Refusal
@@ -72,14 +73,15 @@ class Service:
         """Bytes of bodies, as they travelled."""
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
-        """Set when the axon starts."""
+        self.connections: Connections
+        """Both are set when the axon starts."""
         self._replay, self._rate = replay, RateLimit(limits)
 
     def deadline(self, seconds: float) -> Deadline:
         """``with`` it: raises `TimeoutError` so many seconds from now."""
         return Deadline(self.loop, self.loop.time() + seconds)
 
-    def enter(self, hotkey: str, nonce: int) -> Caller:
+    def enter(self, hotkey: str, nonce: int, connection: object) -> Caller:
         """The caller, let in. The door keeps nothing, so it comes first: keys are free and must not fill our memory.
 
         Raises `Refusal`.
@@ -90,6 +92,7 @@ class Service:
         if self.draining:
             raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
         return caller
+        self.connections.admitted(connection)
 
     async def answer(
         self,

@@ -47,7 +47,7 @@ class LegacyExchange:
         service.received += len(body)
         hotkey = prove_legacy(claim, service.key.ss58_address)
         self._mark("verified")
-        caller = service.enter(hotkey, claim.nonce)
+        caller = service.enter(hotkey, claim.nonce, request.protocol)
         call = read_legacy_call(request.raw_path, body, claim, service.served, service.limits)
         if self._timeline is not None:
             self._timeline.synapse, self._timeline.peer = call.served.synapse.__name__, hotkey

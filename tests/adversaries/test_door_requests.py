@@ -444,11 +444,31 @@ async def test_a_slow_body_is_cut_off() -> None:
 
 
 async def test_too_many_connections_are_told_so_unsigned() -> None:
-    async with miner(limits=Limits(max_connections=1)) as (axon, heard):
-        _, held = await asyncio.open_connection("127.0.0.1", axon.port)
+    """More than may be, all of them at work."""
+    started, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Echo, caller: Caller) -> Echo.Reply:
+        started.set()
+        await go.wait()
+        return Echo.Reply(text=request.text)
+
+    async with Axon(BOB, door=Door.open(), limits=Limits(max_connections=1)).serve(Echo, slow) as axon:
+        first = asyncio.create_task(exchange(axon.port, signed().raw()))
+        await started.wait()
         got = await exchange(axon.port, signed().raw())
-        assert (got.status, got.code, heard.texts) == (429, "busy", [])
+        assert (got.status, got.code, axon.stats["busy"]) == (429, "busy", 1)
         assert REPLY_SIGNATURE.lower() not in got.headers
+        go.set()
+        assert (await first).status == 200
+
+
+async def test_a_connection_that_does_nothing_makes_room_for_one_that_does() -> None:
+    async with miner(limits=Limits(max_connections=1)) as (axon, heard):
+        reader, held = await asyncio.open_connection("127.0.0.1", axon.port)
+        got = await exchange(axon.port, signed().raw())
+        assert (got.status, heard.texts) == (200, ["hello"])
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
         held.close()
 
 
