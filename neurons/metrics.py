@@ -43,18 +43,47 @@ _BOTH: Final = {
 METRICS: Final[Mapping[str, Metric]] = {
     **{f"miner_{name}": metric for name, metric in _BOTH.items()},
     "miner_requests_total": Metric("counter", "requests by their end: answered, or a refusal's code", "code"),
-    "miner_answer_seconds": Metric("histogram", "time of the miner's own code for one request"),
+    "miner_request_seconds": Metric(
+        "histogram", "time from a request's head to its reply's last byte, refusals too"
+    ),
+    "miner_queue_seconds": Metric("histogram", "time that an admitted request waited for its turn"),
+    "miner_answer_seconds": Metric("histogram", "time of the miner's own code for one request or long job"),
+    "miner_connections": Metric("gauge", "open connections"),
+    "miner_connections_cut_total": Metric(
+        "counter", "connections closed because no admitted request came in time"
+    ),
+    "miner_broken_total": Metric("counter", "requests that were no HTTP"),
+    "miner_jobs_total": Metric(
+        "counter", "long jobs by their end: answered, cancelled, or a refusal's code", "code"
+    ),
+    "miner_jobs_running": Metric("gauge", "long jobs that have not ended"),
+    "miner_jobs_kept": Metric("gauge", "results of long jobs that may still be read"),
+    "miner_jobs_bytes": Metric("gauge", "size of the results that are kept"),
+    "miner_jobs_unread_total": Metric("counter", "results that were forgotten before anybody had read them"),
+    "miner_threads": Metric("gauge", "threads of blocking handlers, busy or not"),
+    "miner_threads_busy": Metric("gauge", "of those, busy"),
+    "miner_threads_waiting": Metric("gauge", "blocking handlers that wait for a thread"),
+    "miner_threads_abandoned": Metric("gauge", "blocking handlers that go on though nobody waits for them"),
+    "miner_prekeys_total": Metric("counter", "prekeys made for sealed requests"),
     "miner_received_bytes_total": Metric("counter", "bodies of requests, admitted or not"),
     "miner_sent_bytes_total": Metric("counter", "bodies of replies and refusals"),
     "miner_running": Metric("gauge", "requests being answered"),
     "miner_waiting": Metric("gauge", "admitted requests that wait for a turn"),
-    "miner_callers": Metric("gauge", "different hotkeys that were answered since the start, up to 4096"),
+    "miner_callers": Metric("gauge", "different hotkeys whose requests were run since the start, up to 4096"),
     "miner_published": Metric("gauge", "1 while the chain shows the address that is served"),
     "miner_incentive": Metric("gauge", "share of incentive in the last epoch, 0 to 1"),
     **{f"validator_{name}": metric for name, metric in _BOTH.items()},
     "validator_rounds_total": Metric("counter", "rounds by their end: done or void", "status"),
     "validator_round": Metric("gauge", "number of the newest round"),
     "validator_round_seconds": Metric("gauge", "length of the newest round"),
+    "validator_calls_total": Metric(
+        "counter", "calls by their end: answered, a refusal's code, or a failure", "code"
+    ),
+    "validator_call_seconds": Metric("histogram", "time of one call of a miner, however it ended"),
+    "validator_received_bytes_total": Metric("counter", "bodies of replies that were answers"),
+    "validator_sent_bytes_total": Metric("counter", "bodies of requests"),
+    "validator_connections_opened_total": Metric("counter", "connections to miners"),
+    "validator_connections_reused_total": Metric("counter", "requests that found a connection open"),
     "validator_miners_asked": Metric("gauge", "miners asked in the newest round"),
     "validator_miners_answered": Metric("gauge", "of those, who answered"),
     "validator_miners_verified": Metric("gauge", "of those, whose answer was audited and right"),
@@ -105,6 +134,14 @@ class Measures:
     figures: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
+
+    def __or__(self, other: Measures) -> Measures:
+        """Both together; names are of one only."""
+        return Measures(
+            {**self.figures, **other.figures},
+            {**self.counts, **other.counts},
+            {**self.distributions, **other.distributions},
+        )
 
 
 class Families:

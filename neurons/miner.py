@@ -17,9 +17,9 @@ from ranvier.neurons.context import address_policy, subnet_settings
 from ranvier.neurons.errors import ConfigError, PortOccupied
 from ranvier.neurons.follow import Follower, peers, standings
 from ranvier.neurons.health import Health
-from ranvier.neurons.metrics import Distribution, Measures
+from ranvier.neurons.metrics import Measures
 from ranvier.neurons.registration import require_registered
-from ranvier.neurons.timing import timed
+from ranvier.neurons.traffic import ServedCalls
 from ranvier.neurons.vectors import U16_MAX
 from ranvier.protocol import Axon, Dendrite, Door, Limits, ReplayGuard
 from ranvier.subnets import Context, Miner, Subnet
@@ -27,7 +27,6 @@ from ranvier.subnets import Context, Miner, Subnet
 VERSION: Final = 1
 """Published with the axon: the wire's major version."""
 SUMMARY_BLOCKS: Final = 25
-MOST_CALLERS: Final = 4096
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +55,7 @@ class MinerNode:
         self._follower = Follower(chain, settings.netuid, settings.refresh_blocks)
         self._door = _door(settings)
         self._problems: dict[str, str] = {}
-        self._answers = Distribution()
-        self._callers: set[str] = set()
+        self._calls = ServedCalls()
         self._published = False
         self.axon = self._axon()
 
@@ -69,7 +67,7 @@ class MinerNode:
         policy = address_policy(self.settings.addresses, self.network)
         async with Dendrite(self.key, addresses=policy) as dendrite:
             code = self._miner(self._context(dendrite))
-            self.axon.serve(self._subnet.synapse, timed(code.answer, self._took))
+            self.axon.serve(self._subnet.synapse, code.answer)
             await self._listen()
             try:
                 await self._serve(stop)
@@ -82,17 +80,11 @@ class MinerNode:
         reasons = (self._follower.degraded, *self._problems.values())
         figures = {
             **self._follower.figures(),
-            "received_bytes_total": float(self.axon.received),
-            "sent_bytes_total": float(self.axon.sent),
-            "running": float(self.axon.gate.running),
-            "waiting": float(self.axon.gate.waiting),
-            "callers": float(len(self._callers)),
             "published": float(self._published),
             **self._own_figures(),
         }
-        counts = {"requests_total": {code: float(count) for code, count in self.axon.stats.items()}}
-        times = {"answer_seconds": self._answers, "chain_read_seconds": self._follower.readings}
-        measures = Measures(figures, counts, times)
+        own = Measures(figures, distributions={"chain_read_seconds": self._follower.readings})
+        measures = own | self._calls.measures(self.axon)
         return Health("miner", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
 
     def _own_figures(self) -> dict[str, float]:
@@ -107,11 +99,6 @@ class MinerNode:
             "incentive": own.incentive / U16_MAX,
         }
 
-    def _took(self, caller: str, seconds: float) -> None:
-        self._answers.observe(seconds)
-        if len(self._callers) < MOST_CALLERS:
-            self._callers.add(caller)
-
     def _axon(self) -> Axon:
         limits = Limits(max_concurrent=self.settings.max_concurrent, max_queue=self.settings.max_queue)
         return Axon(
@@ -123,6 +110,7 @@ class MinerNode:
             replay=ReplayGuard(self._replay_file()),
             legacy=self.settings.legacy,
             seal_required=self.settings.seal_required,
+            observe=self._calls.hear,
         )
 
     def _replay_file(self) -> Path:

@@ -26,6 +26,7 @@ from ranvier.neurons.metrics import Measures
 from ranvier.neurons.registration import require_registered
 from ranvier.neurons.rounds import Place, Rounds
 from ranvier.neurons.state.database import Database
+from ranvier.neurons.traffic import AskedCalls
 from ranvier.neurons.vectors import U16_MAX
 from ranvier.neurons.weights import Landing, WeightsOutcome
 from ranvier.protocol import Dendrite
@@ -64,6 +65,7 @@ class ValidatorNode:
         self._report: RoundReport | None = None
         self._duty: WeightsDuty | None = None
         self._ends: Counter[str] = Counter()
+        self._calls = AskedCalls()
 
     @property
     def state_file(self) -> Path:
@@ -84,8 +86,13 @@ class ValidatorNode:
             policy = address_policy(self.settings.addresses, self.network)
             wishes = self.settings
             async with Dendrite(
-                self.key, addresses=policy, seal=wishes.seal, compress=wishes.compress
+                *(self.key,),
+                addresses=policy,
+                seal=wishes.seal,
+                compress=wishes.compress,
+                observe=self._calls.hear,
             ) as dendrite:
+                self._calls.of(dendrite)
                 await self._work(stop, database, keeper, self._context(dendrite, keeper))
 
     def health(self) -> Health:
@@ -98,7 +105,8 @@ class ValidatorNode:
         if duty is not None:
             figures |= duty.figures()
             counts["weights_total"] = {end.value: float(duty.landings[end.value]) for end in Landing}
-        measures = Measures(figures, counts, {"chain_read_seconds": self._follower.readings})
+        own = Measures(figures, counts, {"chain_read_seconds": self._follower.readings})
+        measures = own | self._calls.measures()
         return Health("validator", self._own, self.settings.netuid, tuple(filter(None, reasons)), measures)
 
     def _round_figures(self) -> dict[str, float]:

@@ -25,6 +25,7 @@ from ranvier.protocol.keys import Keypair
 from ranvier.protocol.legacy.axon import LegacyExchange
 from ranvier.protocol.legacy.server import is_legacy
 from ranvier.protocol.limits import Limits
+from ranvier.protocol.load import Load
 from ranvier.protocol.nonces import ReplayGuard
 from ranvier.protocol.prekeys import PREKEY_ROUTE
 from ranvier.protocol.request import refusal_body
@@ -108,6 +109,18 @@ class Axon:
         return self._service.endings
 
     @property
+    def job_endings(self) -> Counter[str]:
+        """How many long jobs ended in each way: ``answered``, ``cancelled`` or a refusal's code."""
+        return self._service.jobs.endings
+
+    def load(self) -> Load:
+        """What it holds now."""
+        server = self._server
+        if server is None:
+            return self._service.load(0, 0, 0)
+        return self._service.load(len(server.connections), server.cut_off, server.broken)
+
+    @property
     def received(self) -> int:
         """Bytes of request bodies, as they travelled."""
         return self._service.received
@@ -136,6 +149,7 @@ class Axon:
         # The low-level server: an axon has one route, and everything before it is its own.
         self._server = self._service.connections = Connections(
             self._handle,
+            self.limits,
             request_factory=request,
             handler_cancellation=True,
             access_log=None,
@@ -146,7 +160,6 @@ class Axon:
             max_field_size=self.limits.max_header,
             lingering_time=1.0,
         )
-            self.limits,
         runner = web.ServerRunner(self._server, shutdown_timeout=1.0)  # `stop` has waited already
         await runner.setup()
         try:
@@ -170,6 +183,7 @@ class Axon:
         await self._service.jobs.stop()
         self._service.prekeys.close()
         self._service.workers.close()
+        self._service.connections.close()
         await self._runner.cleanup()
         self._runner = None
 
@@ -180,7 +194,6 @@ class Axon:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._service.connections.close()
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

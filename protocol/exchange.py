@@ -17,13 +17,13 @@ from ranvier.protocol.caller import Caller
 from ranvier.protocol.codec import JSON, SEALED, Encoded, encode, read_request
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
-from ranvier.protocol.handlers import Served
+from ranvier.protocol.handlers import Served, as_reply
 from ranvier.protocol.job import JOB_ROUTE, JobPoll
 from ranvier.protocol.query import Mode, Query
 from ranvier.protocol.replies import REPLY_SIGNATURE, sign_reply
 from ranvier.protocol.request import Call, read_body, refusal_body
 from ranvier.protocol.seal import SealContext, Session
-from ranvier.protocol.service import JobResult, Service, as_reply
+from ranvier.protocol.service import JobResult, Service
 from ranvier.protocol.streams import StreamWriter
 from ranvier.protocol.timeline import Timeline
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,11 +18,11 @@ from ranvier.protocol.threads import Workers
 
 S = TypeVar("S", bound=Synapse)
 
-ReplyHandler = Callable[[S, Caller], Awaitable[BaseModel]]
-StreamHandler = Callable[[S, Caller], AsyncIterator[str | BaseModel]]
-BlockingReplyHandler = Callable[[S, Caller], BaseModel]
-BlockingStreamHandler = Callable[[S, Caller], Iterator[str | BaseModel]]
-Handler = ReplyHandler[S] | StreamHandler[S] | BlockingReplyHandler[S] | BlockingStreamHandler[S]
+Answering = BaseModel | Awaitable[BaseModel] | AsyncIterator[str | BaseModel] | Iterator[str | BaseModel]
+"""What a handler may return: a reply now (it blocks) or later, or pieces of text that end with a reply."""
+Handler = Callable[[S, Caller], Answering]
+
+_WRAPPED_THREADS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Served:
     synapse: type[Synapse]
     handler: Callable[[Any, Caller], Any]
     streams: bool
+
+    async def reply(self, request: Synapse, caller: Caller) -> BaseModel:
+        """The reply alone, without the pieces before it. Raises TypeError where it ends without one."""
+        result = self.handler(request, caller)
+        return await last(result) if self.streams else as_reply(await result)
 
 
 def served(synapse: type[Synapse], handler: Callable[[Any, Caller], Any], workers: Workers) -> Served:
@@ -46,6 +52,14 @@ def served(synapse: type[Synapse], handler: Callable[[Any, Caller], Any], worker
     if _is(inspect.isgeneratorfunction, handler):
         return Served(synapse, _streaming(handler, workers), streams=True)
     return Served(synapse, _replying(handler, workers), streams=False)
+
+
+def whole(handler: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Coroutine[Any, Any, BaseModel]]:
+    """A handler of any kind as a coroutine function that gives its reply alone: for code that wraps handlers.
+
+    Raises `HandlerUnfit`.
+    """
+    return served(Synapse, handler, Workers(_WRAPPED_THREADS)).reply
 
 
 def _check(handler: Callable[[Any, Caller], Any]) -> None:
@@ -93,3 +107,19 @@ def _streaming(handler: Callable[[Any, Caller], Any], workers: Workers) -> Calla
         return workers.stream(partial(handler, request, caller))
 
     return threaded
+
+
+async def last(items: AsyncGenerator[Any, None]) -> BaseModel:
+    """The reply of a handler that streams, for a caller that wants no pieces. Raises TypeError without one."""
+    async with aclosing(items):
+        async for item in items:
+            if not isinstance(item, str):
+                return as_reply(item)
+    return as_reply(None)
+
+
+def as_reply(item: object) -> BaseModel:
+    """What a handler returned, if it is a reply; raises TypeError."""
+    if not isinstance(item, BaseModel):
+        raise TypeError(f"a handler ends with a reply, not with {type(item).__name__}")
+    return item

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -24,6 +23,7 @@ from ranvier.protocol.handlers import Served
 from ranvier.protocol.jobs import JobTable
 from ranvier.protocol.keys import Keypair
 from ranvier.protocol.limits import Limits
+from ranvier.protocol.load import Load
 from ranvier.protocol.nonces import ReplayGuard
 from ranvier.protocol.prekeys import PrekeyRing
 from ranvier.protocol.synapse import Synapse
@@ -91,8 +91,8 @@ class Service:
         self._rate.take(hotkey, self.loop.time())
         if self.draining:
             raise Refusal(Code.DRAINING, "shutting down", retry_after=10.0)
-        return caller
         self.connections.admitted(connection)
+        return caller
 
     async def answer(
         self,
@@ -104,8 +104,7 @@ class Service:
     ) -> T:
         """Run the handler and shape its reply; raises `Refusal` for whatever goes wrong in either."""
         try:
-            result = served.handler(synapse, caller)
-            reply = await last(result) if served.streams else as_reply(await result)
+            reply = await served.reply(synapse, caller)
             if timeline is not None:
                 timeline.mark("handled")
             answer = shape(reply)
@@ -122,24 +121,28 @@ class Service:
         if timeline is not None:
             timeline.ending = ending
 
+    def load(self, connections: int, cut_off: int, broken: int) -> Load:
+        """What is held now; the arguments are the server's."""
+        jobs, workers = self.jobs, self.workers
+        return Load(
+            connections=connections,
+            cut_off=cut_off,
+            broken=broken,
+            running=self.gate.running,
+            waiting=self.gate.waiting,
+            jobs_running=jobs.running,
+            jobs_kept=len(jobs) - jobs.running,
+            jobs_bytes=jobs.bytes,
+            jobs_unread=jobs.unread,
+            threads=workers.threads,
+            threads_busy=workers.running,
+            threads_waiting=workers.waiting,
+            threads_abandoned=workers.abandoned,
+            prekeys=self.prekeys.rotations,
+        )
+
     def failed(self, served: Served, error: Exception) -> Refusal:
         """What the caller is told of a handler's fault; the operator is told more."""
         _log.error("the handler of %s failed: %s: %s", served.synapse.__name__, type(error).__name__, error)
         _log.debug("handler failure", exc_info=error)
         return Refusal(Code.FAILED, "the handler failed")
-
-
-async def last(items: AsyncGenerator[Any, None]) -> BaseModel:
-    """The reply of a handler that streams, for a caller that wants no pieces. Raises TypeError without one."""
-    async with aclosing(items):
-        async for item in items:
-            if not isinstance(item, str):
-                return as_reply(item)
-    return as_reply(None)
-
-
-def as_reply(item: object) -> BaseModel:
-    """What a handler returned, if it is a reply; raises TypeError."""
-    if not isinstance(item, BaseModel):
-        raise TypeError(f"a handler ends with a reply, not with {type(item).__name__}")
-    return item

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ranvier.engines.client import EngineClient
-from ranvier.protocol import Answered, Caller, Dendrite, Outcome, Synapse, Target
+from ranvier.protocol import Answered, Answering, Caller, Dendrite, Outcome, Synapse, Target
 
 S = TypeVar("S", bound=Synapse)
 
@@ -168,8 +168,12 @@ class Miner(ABC, Generic[S]):
         self.context = context
 
     @abstractmethod
-    async def answer(self, request: S, caller: Caller) -> BaseModel:
-        """Answer one admitted request; ``caller`` is the verified sender."""
+    def answer(self, request: S, caller: Caller) -> Answering:
+        """Answer one admitted request; ``caller`` is the verified sender.
+
+        ``async def`` as a rule; an async generator streams; a plain ``def`` that blocks runs in a thread
+        (docs/handlers.md).
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from ranvier.protocol import (
     Keypair,
     Target,
     keypair_from_uri,
+    whole,
 )
 from ranvier.subnets.audit import draw_audits
 from ranvier.subnets.book import Result, ScoreBook
@@ -154,9 +155,11 @@ class Tournament:
         dendrite = await stack.enter_async_context(Dendrite(key, addresses=AddressPolicy.local()))
         miner = player.miner(self._context(key, dendrite, player.model))
 
+        reply = whole(miner.answer)
+
         async def answer(request: Any, caller: Caller) -> BaseModel:
             await asyncio.sleep(player.delay)
-            return await miner.answer(request, caller)
+            return await reply(request, caller)
 
         axon = Axon(key, door=Door.open()).serve(self._subnet.synapse, answer)
         await axon.start()

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ranvier.protocol import Caller, Code, Refusal
+from ranvier.protocol import Caller, Code, Refusal, whole
 from ranvier.subnets import Context, Miner, Round, Subnet, Task
 
 
@@ -20,12 +20,12 @@ def slowed(miner: type[Miner[Any]], seconds: float) -> type[Miner[Any]]:
 
         def __init__(self, context: Context) -> None:
             super().__init__(context)
-            self.inner = miner(context)
+            self._reply = whole(miner(context).answer)
 
         async def answer(self, request: Any, caller: Caller) -> BaseModel:
             """Answer as the honest miner does, after a pause."""
             await asyncio.sleep(seconds)
-            return await self.inner.answer(request, caller)
+            return await self._reply(request, caller)
 
     return Slowed
 

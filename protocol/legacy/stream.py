@@ -9,9 +9,9 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel
 
+from ranvier.protocol.handlers import as_reply
 from ranvier.protocol.legacy.replies import stream_headers
 from ranvier.protocol.legacy.server import LegacyCall
-from ranvier.protocol.service import as_reply
 
 LAST_BYTES: Final = 2.0
 """Seconds for what was written already, when a stream is broken off."""

@@ -59,6 +59,22 @@ async def test_honest_miners_earn_and_a_free_one_does_not(world: Any) -> None:
             check_revealed(event.epoch, bytes.fromhex(event.secret), commitments[event.epoch])
 
 
+async def test_a_miner_that_blocks_is_served_from_a_thread(world: Any) -> None:
+    from sums import Sum
+
+    async with world.chain() as chain:
+        node = miner_node(world, chain, "m0", load_miner("slow_sums:Blocking"))
+        async with going(node):
+            await until(lambda: _served(chain, world.key("m0").ss58_address))
+            target = Target(node.key.ss58_address, "127.0.0.1", node.axon.port)
+            async with Dendrite(world.key("v0"), addresses=AddressPolicy.local()) as dendrite:
+                outcome = await dendrite.ask(target, Sum(left=1, right=2), deadline=5.0)
+            figures = node.health().measures.figures
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.total == 3
+    assert figures["threads"] == 1
+
+
 async def test_the_door_follows_the_metagraph(world: Any) -> None:
     from sums import Sum
 
