@@ -4,143 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
-import re
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hostile_miner import (
+    ALICE,
+    BOB,
+    GOOD,
+    JSON,
+    MALLORY,
+    Behaviour,
+    Echo,
+    Writer,
+    drip,
+    echo,
+    endless,
+    endless_headers,
+    frames,
+    head,
+    hostile,
+    raw,
+    replying,
+    silent,
+)  # fmt: skip
 
 from ranvier.protocol import (
     AddressPolicy,
     Answered,
     Axon,
-    Caller,
     Dendrite,
     Door,
     Invalid,
     Limits,
     Refused,
-    Reply,
-    Synapse,
     Target,
     TimedOut,
     Unreachable,
-    keypair_from_uri,
 )
-from ranvier.protocol.btauth import payload
-from ranvier.protocol.keys import sign
-from ranvier.protocol.replies import FrameChain, sign_reply, stream_payload
+from ranvier.protocol.replies import sign_reply
 from ranvier.protocol.streams import STREAM_TYPE
 
-ALICE, BOB, MALLORY = (keypair_from_uri(f"//{name}") for name in ("Alice", "Bob", "Mallory"))
-JSON = "application/json"
 SOON, LONG = 0.3, 20.0
 LIMITS = Limits(max_reply=20_000)
-GOOD = b'{"text":"hello"}'
-
-
-class Echo(Synapse):
-    text: str
-
-    class Reply(Reply):
-        text: str
-        number: float = 0.0
-
-
-async def echo(request: Echo, caller: Caller) -> Echo.Reply:
-    return Echo.Reply(text=request.text)
-
-
-Writer = asyncio.StreamWriter
-Behaviour = Callable[[bytes, Writer], Awaitable[None]]
-"""Gets the digest of the request that came."""
-
-
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    line, *lines = head.split("\r\n")
-    method, path, _ = line.split()
-    headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
-    body = await reader.readexactly(int(headers["content-length"]))
-    nonce, sender = int(headers["x-bittensor-nonce"]), headers["x-bittensor-hotkey"]
-    message = payload(method, path, body, nonce, sender, headers["x-bittensor-receiver"])
-    return hashlib.sha256(message).digest()
-
-
-@contextlib.asynccontextmanager
-async def hostile(behaviour: Behaviour) -> AsyncIterator[Target]:
-    """A raw server that claims to be Bob."""
-
-    async def serve(reader: asyncio.StreamReader, writer: Writer) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await behaviour(await read_request(reader), writer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield Target(BOB.ss58_address, "127.0.0.1", server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-
-
-def head(status: int = 200, length: int | None = None, kind: str = JSON, **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", "Connection: close"]
-    if length is not None:
-        lines.append(f"Content-Length: {length}")
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def replying(
-    body: bytes, *, status: int = 200, key: Any = BOB, digest: bytes | None = None, **more: str
-) -> Behaviour:
-    """A whole response, signed by ``key`` (None: unsigned) for the request or for another ``digest``."""
-
-    async def behave(asked: bytes, writer: Writer) -> None:
-        headers = dict(more)
-        if key is not None:
-            headers["X_Ranvier_Signature"] = sign_reply(key, digest or asked, status, JSON, body)
-        writer.write(head(status, len(body), **headers) + body)
-        await writer.drain()
-
-    return behave
-
-
-def raw(content: bytes) -> Behaviour:
-    async def behave(asked: bytes, writer: Writer) -> None:
-        writer.write(content)
-        await writer.drain()
-
-    return behave
-
-
-async def silent(asked: bytes, writer: Writer) -> None:
-    await asyncio.sleep(LONG)
-
-
-async def endless(asked: bytes, writer: Writer) -> None:
-    writer.write(head())
-    while True:
-        writer.write(b"x" * 65536)
-        await writer.drain()
-
-
-async def drip(asked: bytes, writer: Writer) -> None:
-    writer.write(head(length=10_000))
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def endless_headers(asked: bytes, writer: Writer) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n")
-    for n in range(10_000_000):
-        writer.write(b"X-%d: y\r\n" % n)
-        await writer.drain()
 
 
 async def cut(asked: bytes, writer: Writer) -> None:
@@ -235,22 +141,6 @@ async def test_a_refusal_that_the_peer_did_not_sign_is_not_proven(key: Any, dend
         assert (outcome.retry_after, outcome.proven) == (2.0, False)
 
 
-def frames(*contents: Any, key: Any = BOB, change: Callable[[list[bytes]], list[bytes]] = list) -> Behaviour:
-    """A stream with an honest trailer over ``contents``; ``change`` is what the wire makes of its lines."""
-
-    async def behave(asked: bytes, writer: Writer) -> None:
-        chain = FrameChain(asked)
-        lines = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in contents]
-        for line in lines:
-            chain.add(line)
-        trailer = "0x" + sign(key, stream_payload(asked, key.ss58_address, chain.value)).hex()
-        lines = change([*lines, json.dumps({"signature": trailer}).encode()])
-        writer.write(head(kind=STREAM_TYPE) + b"".join(line + b"\n" for line in lines))
-        await writer.drain()
-
-    return behave
-
-
 def deep(levels: int) -> bytes:
     return b'{"reply":{"text":' + b"[" * levels + b"]" * levels + b"}}"
 
@@ -336,69 +226,6 @@ async def test_a_whole_reply_to_a_stream_call_is_no_answer(dendrite: Dendrite) -
     async with hostile(replying(GOOD)) as target:
         _, outcome = await streamed(dendrite, target)
         assert isinstance(outcome, Invalid)
-
-
-PRIVATE = [
-    "127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "169.254.169.254", "10.0.0.1",
-    "172.16.0.1", "192.168.1.1", "100.64.0.1", "fe80::1", "fe80::1%lo", "fc00::1", "2002:7f00:1::", "2002:a00:1::1",
-]  # fmt: skip
-NO_UNICAST = [
-    "0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "240.0.0.1", "ff02::1", "::127.0.0.1", "64:ff9b::7f00:1",
-    "::ffff:0.0.0.0", "2002:e000:1::",
-]  # fmt: skip
-NO_ADDRESS = [
-    "127.1", "0177.0.0.1", "127.0.0.01", "0x7f.0.0.1", "256.1.1.1", "", " 127.0.0.1", "127.0.0.1 ", "a b", "a/b",
-    "user@host", "host:80", "[::1]", "a\r\nb", "ｌocalhost", "-a", "a" * 254, "１２７.0.0.1", "http://host",
-    "host?x", "host#x",
-]  # fmt: skip
-NAMES_OF_LOOPBACK = ["2130706433", "0x7f000001", "017700000001", "0", "localhost", "LOCALHOST"]
-"""Host names by their form, which systems resolve to loopback or to nothing."""
-
-
-@pytest.mark.parametrize("host", PRIVATE)
-def test_private_addresses(host: str) -> None:
-    assert AddressPolicy.public().refusal(host)
-    assert AddressPolicy.local().refusal(host) is None
-
-
-@pytest.mark.parametrize("host", NO_UNICAST + NO_ADDRESS)
-def test_what_no_policy_calls(host: str) -> None:
-    assert AddressPolicy.public().refusal(host)
-    assert AddressPolicy.local().refusal(host)
-
-
-@pytest.mark.parametrize("host", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "example.com", "a.b-c.d1"])
-def test_public_forms(host: str) -> None:
-    assert AddressPolicy.public().refusal(host) is None
-
-
-@pytest.mark.parametrize("host", [*PRIVATE, *NO_UNICAST, *NO_ADDRESS, *NAMES_OF_LOOPBACK], ids=ascii)
-async def test_a_public_dendrite_connects_to_none_of_them(host: str) -> None:
-    connected: list[str] = []
-
-    async def behave(asked: bytes, writer: Writer) -> None:
-        connected.append(host)
-
-    async with hostile(behave) as target, Dendrite(ALICE) as dendrite:
-        outcome = await dendrite.ask(
-            Target(target.hotkey, host, target.port), Echo(text="hello"), deadline=LONG
-        )
-        assert isinstance(outcome, Unreachable)
-        assert connected == []
-
-
-async def test_a_name_that_leads_to_loopback_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
-        found = ["127.0.0.1", "::1", "10.0.0.1", "::ffff:169.254.169.254"]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    async with hostile(raw(b"")) as target, Dendrite(ALICE) as dendrite:
-        outcome = await dendrite.ask(
-            Target(target.hotkey, "miner.example.com", target.port), Echo(text="hello"), deadline=LONG
-        )
-        assert isinstance(outcome, Unreachable)
-        assert re.search("no address that may be called", outcome.reason)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**12])
