@@ -45,6 +45,7 @@ class Exchange:
         request, service = self._request, self._service
         try:
             claim = read_claim(request.headers, service.key.ss58_address, service.now())
+            service.look(claim.sender)
             body = await read_body(request, service.limits)
             service.received += len(body)
             signed = self._signed = prove(claim, request.method, request.raw_path, body)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
@@ -15,25 +14,41 @@ from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal
 from ranvier.protocol.limits import Limits
 
+_HALF_WAY: Final = 10**12
+"""Rao."""
 _FEW: Final = 4096
 """Buckets that are never worth a scan."""
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiter:
-    rank: tuple[int, int]
-    """Minus stake, then order of arrival: the smallest goes first."""
-    turn: asyncio.Future[None] = field(compare=False)
+    caller: Caller
+    arrival: int
+    turn: asyncio.Future[None]
 
 
 class Gate:
-    """Runs at most ``max_concurrent`` at a time, more stake first; a full queue sheds whoever has the least stake."""
+    """Runs at most ``max_concurrent`` at a time, callers in turn; a full queue sheds whoever would come last.
+
+    Time is counted in rounds (start-time fair queueing): each turn that a caller gets puts the next one off by a round,
+    by as little as half of one where there is much stake. Who is due first goes first, among those who have more stake,
+    then who came first. So a caller without a turn in this round waits for one turn of each other caller at most,
+    however many requests those have. One caller holds three quarters of all turns at most (all, of fewer than four), so
+    that the next one finds a free one at once.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._share = limits.max_concurrent - limits.max_concurrent // 4
         self._running = 0
         self._waiting: list[_Waiter] = []
         self._of_caller: Counter[str] = Counter()
+        """Requests that run or wait."""
+        self._held: Counter[str] = Counter()
+        """Requests that run."""
+        self._round = 0.0
+        self._due: dict[str, float] = {}
+        """When each caller who had a turn in this round is due again; nobody else is kept."""
         self._arrivals = itertools.count()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -67,14 +82,16 @@ class Gate:
         if not self._of_caller[hotkey]:
             del self._of_caller[hotkey]
         if not self._of_caller:
+            self._due.clear()
             self._idle.set()
 
     async def _enter(self, caller: Caller) -> None:
-        if self._running < self._limits.max_concurrent and not self._waiting:
-            self._running += 1
+        # Whoever waits while there is a free turn holds all that one caller may.
+        if self._running < self._limits.max_concurrent and self._held[caller.hotkey] < self._share:
+            self._start(caller)
             return
-        waiter = _Waiter((-caller.stake, next(self._arrivals)), asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, waiter)
+        waiter = _Waiter(caller, next(self._arrivals), asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
         if len(self._waiting) > self._limits.max_queue:
             self._shed()
         try:
@@ -82,25 +99,66 @@ class Gate:
         except asyncio.CancelledError:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-                heapq.heapify(self._waiting)
             elif not waiter.turn.cancelled() and waiter.turn.exception() is None:
-                self._leave()
+                self._leave(caller.hotkey)
             raise
 
+    def _start(self, caller: Caller) -> None:
+        self._running += 1
+        self._held[caller.hotkey] += 1
+        due = self._due_of(caller)
+        if due > self._round:
+            self._go_on(due)
+        self._due[caller.hotkey] = due + 1 / _weight(caller.stake)
+        if len(self._due) > _FEW:  # keys may be free: a round that nobody ends by a second turn ends here
+            self._go_on(self._round + 1)
+
+    def _go_on(self, to: float) -> None:
+        self._round = to
+        self._due = {hotkey: due for hotkey, due in self._due.items() if due > to}
+
+    def _due_of(self, caller: Caller) -> float:
+        return self._due.get(caller.hotkey, self._round)
+
+    def _rank(self, waiter: _Waiter) -> tuple[float, int, int]:
+        """The smallest goes first."""
+        return self._due_of(waiter.caller), -waiter.caller.stake, waiter.arrival
+
     def _shed(self) -> None:
-        last = max(self._waiting)
+        """Turn away whoever would come last: of callers with many requests, the last of those."""
+        ahead: Counter[str] = Counter()
+        for waiter in self._waiting:
+            ahead[waiter.caller.hotkey] += 1
+        last = max(
+            self._waiting,
+            key=lambda each: (
+                self._due_of(each.caller) + ahead[each.caller.hotkey] / _weight(each.caller.stake),
+                *self._rank(each)[1:],
+            ),
+        )
         self._waiting.remove(last)
-        heapq.heapify(self._waiting)
         if not last.turn.done():  # its deadline may have passed in this very turn of the loop
             last.turn.set_exception(Refusal(Code.BUSY, "the queue is full", retry_after=2.0))
 
-    def _leave(self) -> None:
+    def _leave(self, hotkey: str) -> None:
         self._running -= 1
+        self._held[hotkey] -= 1
+        if not self._held[hotkey]:
+            del self._held[hotkey]
         while self._waiting and self._running < self._limits.max_concurrent:
-            waiter = heapq.heappop(self._waiting)
+            allowed = [each for each in self._waiting if self._held[each.caller.hotkey] < self._share]
+            if not allowed:
+                return
+            waiter = min(allowed, key=self._rank)
+            self._waiting.remove(waiter)
             if not waiter.turn.done():
-                self._running += 1
+                self._start(waiter.caller)
                 waiter.turn.set_result(None)
+
+
+def _weight(stake: int) -> float:
+    """How many turns a caller gets beside one without stake: from 1 to 2, half of the way at a thousand TAO."""
+    return 1 + stake / (stake + _HALF_WAY)
 
 
 class _Turn:
@@ -122,7 +180,7 @@ class _Turn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gate._leave()  # noqa: SLF001
+        self._gate._leave(self._caller.hotkey)  # noqa: SLF001
         self._gate._depart(self._caller.hotkey)  # noqa: SLF001
 
 
@@ -139,13 +197,24 @@ class RateLimit:
         level, then = self._buckets.get(hotkey, (self._burst, now))
         level = min(self._burst, level + (now - then) * self._rate)
         if level < 1:
-            raise Refusal(Code.RATE_LIMITED, "too many requests", retry_after=(1 - level) / self._rate)
+            raise _too_many(level, self._rate)
         self._buckets[hotkey] = (level - 1, now)
         if len(self._buckets) > self._forget_beyond:
             self._forget(now)
+
+    def look(self, hotkey: str, now: float) -> None:
+        """Raise `Refusal` as `take` would, and change nothing: the hotkey need not be proven."""
+        level, then = self._buckets.get(hotkey, (self._burst, now))
+        level += (now - then) * self._rate
+        if level < 1:
+            raise _too_many(level, self._rate)
 
     def _forget(self, now: float) -> None:
         full_after = self._burst / self._rate
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if now - bucket[1] < full_after}
         # Twice what is left: the scan costs each new caller a constant, however many there are.
         self._forget_beyond = max(_FEW, 2 * len(self._buckets))
+
+
+def _too_many(level: float, rate: float) -> Refusal:
+    return Refusal(Code.RATE_LIMITED, "too many requests", retry_after=(1 - level) / rate)

@@ -81,6 +81,13 @@ class Service:
         """``with`` it: raises `TimeoutError` so many seconds from now."""
         return Deadline(self.loop, self.loop.time() + seconds)
 
+    def look(self, hotkey: str) -> None:
+        """Turn away who has used up the rate of this hotkey, before its body and signature cost anything.
+
+        Whoever only claims to be that hotkey changes nothing by it. Raises `Refusal`.
+        """
+        self._rate.look(hotkey, self.loop.time())
+
     def enter(self, hotkey: str, nonce: int, connection: object) -> Caller:
         """The caller, let in. The door keeps nothing, so it comes first: keys are free and must not fill our memory.
 

@@ -43,6 +43,7 @@ class LegacyExchange:
         if request.method != "POST":
             raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
         claim = read_legacy_claim(request.headers, service.key.ss58_address, service.now())
+        service.look(claim.sender)
         body = await read_body(request, service.limits)
         service.received += len(body)
         hotkey = prove_legacy(claim, service.key.ss58_address)

@@ -53,8 +53,8 @@ def sizes(axon: Axon) -> dict[str, int]:
     return {
         "nonces": len(service._replay) + len(service._replay._order),
         "rates": len(service._rate._buckets),
-        "gate": len(service.gate._of_caller) + service.gate.waiting,
-        "job gate": len(service.job_gate._of_caller) + service.job_gate.waiting,
+        "gate": len(service.gate._of_caller) + service.gate.waiting + len(service.gate._due),
+        "job gate": len(service.job_gate._of_caller) + service.job_gate.waiting + len(service.job_gate._due),
         "jobs": len(service.jobs),
         "prekeys": len(service.prekeys),
         "threads": service.workers.threads,
