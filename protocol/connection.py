@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from ranvier.protocol.errors import InvalidReply
+from ranvier.protocol.room import FREE, Room
 
 MAX_HEAD: Final = 1 << 15
 """Bytes of a response's head, and of any line in it or between chunks."""
@@ -45,6 +46,8 @@ class Incoming:
         self, reader: asyncio.StreamReader, status: int, headers: dict[str, str], *, modern: bool
     ) -> None:
         self._reader, self.status, self.headers = reader, status, headers
+        self.leave: Callable[[], None] = reader.feed_eof
+        """Ends the connection at once, however far the body is."""
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         self._chunked = coding is not None
         if coding is not None and (coding.lower() != "chunked" or length is not None or not modern):
@@ -67,21 +70,30 @@ class Incoming:
         """Whether the body says where it ends; else only the connection's end does."""
         return self._chunked or self.length is not None
 
-    async def read(self, limit: int) -> bytes:
-        """The whole body. Raises `InvalidReply` beyond ``limit`` bytes, without holding more of it."""
-        if self.length is not None:
-            if self.length > limit:
-                raise InvalidReply(f"the reply is longer than {limit} bytes")
-            body = await self._reader.readexactly(self.length)
+    async def read(self, limit: int, room: Room) -> bytes:
+        """The whole body. Raises `InvalidReply` beyond ``limit`` bytes, without holding more of it.
+
+        A large one waits until there is room for it, or for ``limit`` bytes where its length is not told.
+        """
+        length = self.length
+        if length is not None and length > limit:
+            raise InvalidReply(f"the reply is longer than {limit} bytes")
+        if length is not None and length <= FREE:
+            body = await self._reader.readexactly(length)
             self.complete = True
             return body
-        parts, size = [], 0
-        async for part in self.parts():
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                raise InvalidReply(f"the reply is longer than {limit} bytes")
-        return b"".join(parts)
+        parts, held = self.parts(), bytearray()
+        if length is None and await _gather(parts, held, min(FREE, limit)):
+            return bytes(held)
+        if len(held) > limit:
+            raise InvalidReply(f"the reply is longer than {limit} bytes")
+        async with room.stay(limit if length is None else length, self.leave) as stay:
+            async for part in parts:
+                held += part
+                stay.came += len(part)
+                if len(held) > limit:
+                    raise InvalidReply(f"the reply is longer than {limit} bytes")
+        return bytes(held)
 
     async def parts(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises `InvalidReply`, and `asyncio.IncompleteReadError` where it is cut."""
@@ -120,6 +132,15 @@ class Incoming:
             if not await _line(self._reader):
                 return
         raise InvalidReply("no HTTP: trailers without end")
+
+
+async def _gather(parts: AsyncIterator[bytes], held: bytearray, enough: int) -> bool:
+    """Add parts until there are more than ``enough`` bytes (False) or no more parts (True)."""
+    async for part in parts:
+        held += part
+        if len(held) > enough:
+            return False
+    return True
 
 
 async def read_head(reader: asyncio.StreamReader) -> Incoming:

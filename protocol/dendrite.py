@@ -212,11 +212,12 @@ class Dendrite:
         async with self._outbound.post(message) as received:
             if timeline is not None:
                 timeline.mark("head")
-            response = await Response.read(received, self.limits)
+            limit = self._outbound.limit(type(request))
+            response = await Response.read(received, limit, self._outbound.room)
         if timeline is not None:
             timeline.mark("whole")
         elapsed = self._outbound.clock() - started
-        return answer(target, elapsed, type(request), message, response, message.query, self.limits)
+        return answer(target, elapsed, type(request), message, response, message.query, limit)
 
     def _ended(
         self, target: Target, synapse: type[Synapse], outcome: Outcome[Any], timeline: Timeline | None
@@ -237,6 +238,7 @@ class Dendrite:
         self, target: Target, request: Synapse, deadline: float, pieces: asyncio.Queue[str | None]
     ) -> Outcome[Any]:
         started, query = self._outbound.clock(), query_of(type(request), deadline, Mode.STREAM)
+        limit = self._outbound.limit(type(request))
 
         async def once() -> Outcome[Any]:
             message = await self._outbound.message(target, request.route(), request, query)
@@ -246,17 +248,15 @@ class Dendrite:
                         target,
                         self._outbound.clock() - started,
                         message,
-                        await Response.read(response, self.limits),
+                        await Response.read(response, limit, self._outbound.room),
                     )
                 reader, size = StreamReader(target.hotkey, message.digest, message.session), 0
-                async for line in lines(response, self.limits.max_reply):
+                async for line in lines(response, limit):
                     size += len(line)
                     piece = reader.take(line)
                     if piece is not None:
                         pieces.put_nowait(piece)
-            return streamed(
-                target, self._outbound.clock() - started, type(request), reader, size, self.limits
-            )
+            return streamed(target, self._outbound.clock() - started, type(request), reader, size, limit)
 
         return await self._outbound.resealing(target, once)
 
@@ -271,4 +271,5 @@ class Dendrite:
         headers, body = legacy_request(self.key, target, request, deadline, self._outbound.nonces.next())
         head = write_head("POST", address_of(target), request.route(), headers, len(body))
         message = Message(target, head, body, b"", Query())
-        return await legacy_exchange(self._outbound.post(message), target, request, self.limits, take)
+        limit, room = self._outbound.limit(type(request)), self._outbound.room
+        return await legacy_exchange(self._outbound.post(message), target, request, limit, room, take)

@@ -19,6 +19,8 @@ from ranvier.protocol.synapse import Synapse
 POLL_EVERY: Final = 10.0
 """Seconds that one poll for a long job waits at the miner."""
 _SLACK: Final = 5.0
+_STATE: Final = 4096
+"""Bytes of a job's state that are read; ours are a hundred."""
 """Seconds beyond its wait that a poll may take."""
 
 
@@ -86,7 +88,7 @@ class Errands:
     async def _state(self, target: Target, message: Message) -> Refused | Invalid | None:
         """None for an acknowledgement. Raises `InvalidReply`."""
         started = self._outbound.clock()
-        response = await self._outbound.response(message)
+        response = await self._outbound.response(message, _STATE)
         if response.status != 202:
             return refused(target, self._outbound.clock() - started, message, response)
         response.check(target, message)
@@ -98,7 +100,8 @@ class Errands:
 
         async def once() -> Outcome[Any] | None:
             message = await self._outbound.message(job.target, JOB_ROUTE, poll, query)
-            response = await self._outbound.response(message)
+            limit = self._outbound.limit(job.synapse)
+            response = await self._outbound.response(message, limit)
             if response.status == 202:
                 response.check(job.target, message)
                 response.opened(message)
@@ -111,7 +114,7 @@ class Errands:
                 message,
                 response,
                 asked,
-                self._outbound.limits,
+                limit,
             )
 
         return await self._outbound.resealing(job.target, once)

@@ -10,7 +10,10 @@ class Limits:
     """Sizes in bytes, times in seconds. The defaults suit a public axon of a few requests a second for each caller."""
 
     max_body: int = 1 << 20
-    max_reply: int = 8 << 20
+    max_reply: int = 64 << 20
+    """Of a dendrite: caps what a synapse declares as its ``max_reply``."""
+    max_unverified: int = 16 << 20
+    """Of a dendrite: bytes of all replies above 64 KiB that are being received; more of them wait for each other."""
     max_header: int = 8190
     max_connections: int = 512
     idle_timeout: float = 4.0

@@ -24,6 +24,8 @@ from ranvier.protocol.pool import Pool, Sending
 from ranvier.protocol.prekeys import MAX_DOCUMENT, PREKEY_ROUTE, Prekey, PrekeyCache
 from ranvier.protocol.query import Query
 from ranvier.protocol.response import Response
+from ranvier.protocol.room import Room
+from ranvier.protocol.synapse import Synapse
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -45,6 +47,7 @@ class Outbound:
     ) -> None:
         self.key, self.limits, self.addresses = key, limits, addresses
         self.nonces = NonceClock(now)
+        self.room = Room(limits.max_unverified)
         self.sent = 0
         """Bytes of request bodies, as they travelled."""
         self._now = now
@@ -124,7 +127,7 @@ class Outbound:
             return held
         head = write_head("GET", address_of(target), PREKEY_ROUTE, {}, 0)
         async with self._opened().send(target.host, target.port, head, b"") as incoming:
-            found = await incoming.read(MAX_DOCUMENT)
+            found = await incoming.read(MAX_DOCUMENT, self.room)
         if incoming.status != 200:
             raise InvalidReply("the miner has no prekey: it cannot be asked under a seal")
         prekey = Prekey.read(found, target.hotkey, self._now())
@@ -143,10 +146,14 @@ class Outbound:
         if refusal is not None:
             raise OSError(errno.EADDRNOTAVAIL, refusal)
 
-    async def response(self, message: Message) -> Response:
+    def limit(self, synapse: type[Synapse]) -> int:
+        """Bytes of a reply that are read."""
+        return min(synapse.max_reply, self.limits.max_reply)
+
+    async def response(self, message: Message, limit: int) -> Response:
         """Send, and read what comes back, whole. Raises `InvalidReply` and OSError."""
         async with self.post(message) as response:
-            return await Response.read(response, self.limits)
+            return await Response.read(response, limit, self.room)
 
     def post(self, message: Message) -> Sending:
         """``async with`` it: the message goes out, the response's head is there."""

@@ -136,6 +136,7 @@ class Sending:
         try:
             await self._write(link.writer)
             incoming = self._incoming = await read_head(link.reader)
+            incoming.leave = link.writer.transport.abort
         except BaseException:
             link.writer.transport.abort()
             raise

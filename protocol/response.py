@@ -11,11 +11,11 @@ from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import SEALED, Encoded, read_reply
 from ranvier.protocol.connection import Incoming
 from ranvier.protocol.errors import InvalidReply
-from ranvier.protocol.limits import Limits
 from ranvier.protocol.message import Message
 from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused
 from ranvier.protocol.query import Query
 from ranvier.protocol.replies import REPLY_SIGNATURE, check_reply
+from ranvier.protocol.room import Room
 from ranvier.protocol.streams import StreamReader
 from ranvier.protocol.synapse import Synapse
 
@@ -35,12 +35,12 @@ class Response(NamedTuple):
     body: bytes
 
     @classmethod
-    async def read(cls, incoming: Incoming, limits: Limits) -> Self:
-        """Raises `InvalidReply` beyond the limit: bytes on the wire are bytes in memory."""
+    async def read(cls, incoming: Incoming, limit: int, room: Room) -> Self:
+        """Raises `InvalidReply` beyond ``limit`` bytes: bytes on the wire are bytes in memory."""
         headers = incoming.headers
         if "content-encoding" in headers:
             raise InvalidReply("the reply is compressed by a header, which nobody signs")
-        body = await incoming.read(limits.max_reply if incoming.status in (200, 202) else MAX_REFUSAL)
+        body = await incoming.read(limit if incoming.status in (200, 202) else MAX_REFUSAL, room)
         return cls(incoming.status, content_type(incoming), headers.get(_SIGNATURE), body)
 
     def check(self, target: Target, message: Message) -> None:
@@ -69,13 +69,16 @@ def answer(
     message: Message,
     response: Response,
     query: Query,
-    limits: Limits,
+    limit: int,
 ) -> Outcome[Any]:
-    """What a whole response means; ``query`` says how its reply was asked for. Raises `InvalidReply`."""
+    """What a whole response means; ``query`` says how its reply was asked for, ``limit`` caps its unpacked bytes.
+
+    Raises `InvalidReply`.
+    """
     if response.status != 200:
         return refused(target, elapsed, message, response)
     response.check(target, message)
-    reply = read_reply(synapse, response.opened(message), query, limits.max_reply)
+    reply = read_reply(synapse, response.opened(message), query, limit)
     return Answered(target, elapsed, reply, len(response.body))
 
 
@@ -107,7 +110,7 @@ def _seconds(wait: object) -> float | None:
 
 
 def streamed(
-    target: Target, elapsed: float, synapse: type[Synapse], reader: StreamReader, size: int, limits: Limits
+    target: Target, elapsed: float, synapse: type[Synapse], reader: StreamReader, size: int, limit: int
 ) -> Outcome[Any]:
     """What a stream that has ended means. Raises `InvalidReply` for one that was cut."""
     if not reader.finished:
@@ -119,7 +122,7 @@ def streamed(
         body = json.dumps(reader.reply).encode()
     except RecursionError as error:
         raise InvalidReply("the reply is nested too deeply") from error
-    reply = read_reply(synapse, Encoded("application/json", body), Query(), limits.max_reply)
+    reply = read_reply(synapse, Encoded("application/json", body), Query(), limit)
     return Answered(target, elapsed, reply, size)
 
 

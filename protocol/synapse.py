@@ -26,6 +26,8 @@ class Synapse(BaseModel):
     )
 
     Reply: ClassVar[type[Any]] = Reply
+    max_reply: ClassVar[int] = 1 << 20
+    """Bytes of a reply, unpacked, that a dendrite reads. Declare more where replies are pictures or large tensors."""
     required_hash_fields: ClassVar[tuple[str, ...]] = ()
     """For the 10.x wire alone: fields whose hash it signs. Ours signs the whole body."""
     legacy_torch: ClassVar[bool] = False

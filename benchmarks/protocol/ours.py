@@ -37,6 +37,7 @@ class Echo(Synapse):
     """A text, both ways."""
 
     required_hash_fields: ClassVar[tuple[str, ...]] = ("text",)
+    max_reply: ClassVar[int] = 8 << 20
     text: str
 
     class Reply(Reply):
@@ -49,6 +50,7 @@ class Numbers(Synapse):
     """An array of float32, both ways."""
 
     required_hash_fields: ClassVar[tuple[str, ...]] = ("values",)
+    max_reply: ClassVar[int] = 8 << 20
     values: Tensor
 
     class Reply(Reply):

@@ -16,9 +16,9 @@ from ranvier.protocol.connection import Incoming
 from ranvier.protocol.errors import InvalidReply, ProtocolError
 from ranvier.protocol.legacy.client import legacy_outcome
 from ranvier.protocol.legacy.signing import AXON
-from ranvier.protocol.limits import Limits
 from ranvier.protocol.outcome import Answered, Invalid, Outcome
 from ranvier.protocol.response import Response, content_type
+from ranvier.protocol.room import Room
 from ranvier.protocol.synapse import Synapse
 
 STREAM_TYPE: Final = "text/event-stream"
@@ -49,7 +49,8 @@ async def legacy_exchange(
     sent: AbstractAsyncContextManager[Incoming],
     target: Target,
     request: Synapse,
-    limits: Limits,
+    limit: int,
+    room: Room,
     take: Callable[[str], None] | None,
 ) -> Outcome[Any]:
     """Read what comes back to a request that is ``sent``; ``take`` gets the text of a stream as it comes.
@@ -61,13 +62,13 @@ async def legacy_exchange(
     async with sent as response:
         shown = response.headers.get(f"{AXON}status_code", "200")
         if (response.status, shown, content_type(response)) != (200, "200", STREAM_TYPE):
-            found = await Response.read(response, limits)
+            found = await Response.read(response, limit, room)
             elapsed = clock() - started
             return legacy_outcome(target, elapsed, request, response.status, response.headers, found.body)
         if take is None:
             raise InvalidReply("the axon streams this synapse: ask with stream_legacy")
         pieces = []
-        async for piece in _text(response, limits.max_reply):
+        async for piece in _text(response, limit):
             take(piece)
             pieces.append(piece)
     return _streamed(target, clock() - started, type(request), "".join(pieces))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ class ImageGeneration(Synapse):
     The noise's seed is ``bound_seed(challenge, miner's hotkey, caller's hotkey)``; no request carries a seed.
     """
 
+    max_reply: ClassVar[int] = 2 * MAX_PNG
     prompt: str = Field(min_length=1, max_length=2000)
     challenge: str = Field(pattern=r"^[0-9a-f]{64}$", description="32 random bytes, hex")
     steps: int = Field(default=12, ge=1, le=100)

@@ -13,6 +13,9 @@ from ranvier.protocol import AddressPolicy
 from ranvier.protocol.connection import MAX_HEAD, Incoming, read_head, write_head
 from ranvier.protocol.errors import InvalidReply
 from ranvier.protocol.pool import Pool
+from ranvier.protocol.room import Room
+
+ROOM = Room(1 << 24)
 
 
 async def received(data: bytes, *, ended: bool = True) -> Incoming:
@@ -38,21 +41,21 @@ BODIES = {
 @pytest.mark.parametrize("case", BODIES)
 async def test_a_body(case: str) -> None:
     incoming = await received(BODIES[case])
-    assert (incoming.status, await incoming.read(5), incoming.complete) == (200, b"hello", True)
+    assert (incoming.status, await incoming.read(5, ROOM), incoming.complete) == (200, b"hello", True)
     assert incoming.reusable == (case not in {"to the end", "of the old version"})
 
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_a_response_without_body_waits_for_none(status: int) -> None:
     incoming = await received(b"HTTP/1.1 %d x\r\nTransfer-Encoding: chunked\r\n\r\n" % status, ended=False)
-    assert await incoming.read(10) == b"" and incoming.reusable
+    assert await incoming.read(10, ROOM) == b"" and incoming.reusable
 
 
 @pytest.mark.parametrize("case", BODIES)
 async def test_a_body_beyond_the_limit(case: str) -> None:
     incoming = await received(BODIES[case])
     with pytest.raises(InvalidReply, match="longer than 4 bytes"):
-        await incoming.read(4)
+        await incoming.read(4, ROOM)
     assert not incoming.reusable
 
 
@@ -61,7 +64,7 @@ async def test_a_body_that_is_cut_short(case: str) -> None:
     for end in range(BODIES[case].rindex(b"\r\n\r\n", 0, -4) + 4, len(BODIES[case])):
         incoming = await received(BODIES[case][:end])
         with pytest.raises(asyncio.IncompleteReadError):
-            await incoming.read(5)
+            await incoming.read(5, ROOM)
         assert not incoming.reusable
 
 
@@ -108,14 +111,14 @@ async def test_chunks_that_cannot_be_read(case: str) -> None:
     data, reason = CHUNKS[case]
     incoming = await received(OK + b"Transfer-Encoding: chunked\r\n\r\n" + data, ended=False)
     with pytest.raises(InvalidReply, match=reason):
-        await incoming.read(1 << 20)
+        await incoming.read(1 << 20, ROOM)
 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_make_anything_but_a_response_or_a_typed_end(data: bytes) -> None:
     async def check() -> None:
         with contextlib.suppress(InvalidReply, asyncio.IncompleteReadError):
-            await (await received(OK[:9] + data)).read(100)
+            await (await received(OK[:9] + data)).read(100, ROOM)
 
     asyncio.run(check())
 
@@ -134,7 +137,7 @@ def test_chunks_come_back_whole_however_they_arrive(chunks: list[bytes], step: i
                 await asyncio.sleep(0)
 
         feeding = asyncio.ensure_future(feed())
-        found = await (await read_head(reader)).read(1000)
+        found = await (await read_head(reader)).read(1000, ROOM)
         await feeding
         return found
 
@@ -178,7 +181,7 @@ async def test_a_kept_connection_that_closes_as_it_is_used_costs_nobody_a_reques
     async with server:
         for _ in range(3):
             async with pool.send("127.0.0.1", port, b"GET / HTTP/1.1\r\n\r\n", b"") as incoming:
-                assert await incoming.read(10) == b"hi"
+                assert await incoming.read(10, ROOM) == b"hi"
         assert (pool.opened, pool.reused) == (3, 2)
         pool.close()
         while fickle.closed < 3:
