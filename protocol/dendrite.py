@@ -13,7 +13,7 @@ from ranvier.protocol.addresses import AddressPolicy
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import SEALED
 from ranvier.protocol.codes import Code
-from ranvier.protocol.connection import write_head
+from ranvier.protocol.connection import Incoming, write_head
 from ranvier.protocol.errand import POLL_EVERY, Errands
 from ranvier.protocol.job import Job
 from ranvier.protocol.keys import Keypair
@@ -243,7 +243,7 @@ class Dendrite:
         async def once() -> Outcome[Any]:
             message = await self._outbound.message(target, request.route(), request, query)
             async with self._outbound.post(message) as response:
-                if content_type(response) != STREAM_TYPE + (SEALED if message.session else ""):
+                if not _streams(response, STREAM_TYPE + (SEALED if message.session else "")):
                     return refused(
                         target,
                         self._outbound.clock() - started,
@@ -273,3 +273,9 @@ class Dendrite:
         message = Message(target, head, body, b"", Query())
         limit, room = self._outbound.limit(type(request)), self._outbound.room
         return await legacy_exchange(self._outbound.post(message), target, request, limit, room, take)
+
+
+def _streams(response: Incoming, form: str) -> bool:
+    """Whether a stream comes; anything else is read whole, and means what it says there."""
+    plain = response.status == 200 and "content-encoding" not in response.headers
+    return plain and content_type(response) == form

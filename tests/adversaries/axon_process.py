@@ -1,6 +1,7 @@
 """An axon in a process of its own: `python axon_process.py '{"nonces": "FILE"}'`.
 
 It prints its port, then for each line of standard input one line of what it holds, and ends with standard input.
+Options: key, callers (URIs), nonces (a file), limits, legacy, hold (seconds of its handler), now (a clock that stands).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import gc
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +19,17 @@ from functools import _lru_cache_wrapper
 from pathlib import Path
 from typing import Any, Self
 
-from ranvier.protocol import Axon, Caller, Door, Limits, ReplayGuard, Reply, Standing, Synapse, keypair_from_uri
+from ranvier.protocol import (
+    Axon,
+    Caller,
+    Door,
+    Limits,
+    ReplayGuard,
+    Reply,
+    Standing,
+    Synapse,
+    keypair_from_uri,
+)
 
 UNLIMITED: dict[str, Any] = {"rate": 1e9, "burst": 10**9}
 SECONDS = 60.0
@@ -69,6 +81,11 @@ def _memory() -> dict[str, int]:
     return {name: int(fields[f"Vm{name}"].split()[0]) << 10 for name in ("RSS", "HWM")}
 
 
+def _tell(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
+
+
 async def _serve(options: dict[str, Any]) -> None:
     handled: Counter[str] = Counter()
     hold = options.get("hold", 0.0)
@@ -85,12 +102,13 @@ async def _serve(options: dict[str, Any]) -> None:
         limits=Limits(**(UNLIMITED | options.get("limits", {}))),
         replay=ReplayGuard(Path(options["nonces"])) if "nonces" in options else ReplayGuard(),
         legacy=options.get("legacy", False),
+        now=(lambda: int(options["now"])) if "now" in options else time.time_ns,
     )
     async with axon.serve(Echo, echo):
-        print(json.dumps({"port": axon.port}), flush=True)
+        _tell({"port": axon.port})
         while await asyncio.to_thread(sys.stdin.readline):
             told = {"handled": handled.total(), "endings": axon.stats, "sizes": sizes(axon), **_memory()}
-            print(json.dumps(told), flush=True)
+            _tell(told)
 
 
 @dataclass

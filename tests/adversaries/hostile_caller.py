@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ranvier.protocol import Keypair, keypair_from_uri
-from ranvier.protocol.btauth import HOTKEY_HEADER, NONCE_HEADER, RECEIVER_HEADER, SIGNATURE_HEADER, sign_request
+from ranvier.protocol.btauth import (
+    HOTKEY_HEADER,
+    NONCE_HEADER,
+    RECEIVER_HEADER,
+    SIGNATURE_HEADER,
+    sign_request,
+)
 from ranvier.protocol.legacy.signing import DENDRITE
 
 ALICE, BOB, CHARLIE, EVE, STRANGER = (
@@ -43,9 +49,11 @@ class Sent:
         method: str = "POST",
         receiver: str = BOB.ss58_address,
         late: int = 0,
+        nonce: int | None = None,
     ) -> Sent:
-        """By ``key``, ``late`` nanoseconds ago."""
-        headers, _ = sign_request(key, method, path, body, receiver, next_nonce() - late)
+        """By ``key``, ``late`` nanoseconds ago, or with this nonce."""
+        nonce = next_nonce() - late if nonce is None else nonce
+        headers, _ = sign_request(key, method, path, body, receiver, nonce)
         return cls(headers, path, body, method)
 
     def raw(self, *more: str, length: int | None = None) -> bytes:
@@ -126,13 +134,16 @@ ODD_BODIES = (
     b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b'{"text":1}', b'{"text":null}', b'{"more":1}', b"[" * 5000,
     b'{"text":"a","more":1}', b'{"text":NaN}', b'{"text":"\\ud800"}', b'{"text":"a"}x', b'{"a":' * 3000,
 )  # fmt: skip
+VERSIONS = (b"HTTP/9.9", b"HTTP/1", b"HTP/1.1", b"", b"HTTP/1.1 x")
+FIELDS = (b"Host miner", b": x", b"\x00: x", b"A\x00b: x", b" x")
+LENGTHS = (b"-1", b"x", b"9" * 30, b"0x10", b"1,6")
 HEADS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    lambda raw, dice: raw.replace(b"HTTP/1.1", dice.choice([b"HTTP/9.9", b"HTTP/1", b"HTP/1.1", b"", b"HTTP/1.1 x"]), 1),
+    lambda raw, dice: raw.replace(b"HTTP/1.1", dice.choice(VERSIONS), 1),
     lambda raw, dice: raw.replace(b"POST", dice.choice([b"", b"P\x00ST", b"P ST", b"(\x7f)", b"\xff"]), 1),
-    lambda raw, dice: raw.replace(b"Host: miner", dice.choice([b"Host miner", b": x", b"\x00: x", b"A\x00b: x", b" x"]), 1),
+    lambda raw, dice: raw.replace(b"Host: miner", dice.choice(FIELDS), 1),
     lambda raw, dice: raw.replace(b"Host: miner", b"Host: " + b"h" * dice.randrange(9000, 30_000), 1),
     lambda raw, dice: raw.replace(b"Host: miner", b"\r\n".join(b"X-%d: y" % n for n in range(400)), 1),
-    lambda raw, dice: raw.replace(b"Length: 16", b"Length: " + dice.choice([b"-1", b"x", b"9" * 30, b"0x10", b"1,6"]), 1),
+    lambda raw, dice: raw.replace(b"Length: 16", b"Length: " + dice.choice(LENGTHS), 1),
     lambda raw, dice: raw.replace(b"Content-Length: 16", b"Content-Length: 16\r\nContent-Length: 17", 1),
     lambda raw, dice: raw.replace(b"Content-Length: 16", b"Content-Length: 16\r\nTransfer-Encoding: chunked", 1),
     lambda raw, dice: raw.replace(b"Content-Length: 16", b"Transfer-Encoding: " + _junk(dice, 20).encode(), 1),
@@ -152,13 +163,15 @@ KINDS: tuple[Kind, ...] = (
     Kind("forged signature", frozenset({"bad-signature"}), lambda dice: Sent.signed().with_header(
         SIGNATURE_HEADER, "0x" + dice.randbytes(64).hex()).raw()),
     Kind("signature with a digit changed", frozenset({"bad-signature"}),
-         lambda dice: (s := Sent.signed()).with_header(SIGNATURE_HEADER, _flip(s.headers[SIGNATURE_HEADER], dice)).raw()),
+         lambda dice: (s := Sent.signed()).with_header(
+             SIGNATURE_HEADER, _flip(s.headers[SIGNATURE_HEADER], dice)).raw()),
     Kind("another's hotkey", frozenset({"bad-signature"}),
          lambda dice: Sent.signed(STRANGER).with_header(HOTKEY_HEADER, ALICE.ss58_address).raw()),
     Kind("no address", MALFORMED, lambda dice: Sent.signed().with_header(
         HOTKEY_HEADER, "5" + "".join(dice.choices("123456789ABCDEFGHJKLMNPQRSTUVWXYZ", k=47))).raw()),
     Kind("expired", frozenset({"stale"}), lambda dice: Sent.signed(late=dice.randrange(11, 10**6) * SECOND).raw()),
-    Kind("from the future", frozenset({"stale"}), lambda dice: Sent.signed(late=-dice.randrange(60, 10**6) * SECOND).raw()),
+    Kind("from the future", frozenset({"stale"}),
+         lambda dice: Sent.signed(late=-dice.randrange(60, 10**6) * SECOND).raw()),
     Kind("nonce changed", frozenset({"bad-signature", "stale"}),
          lambda dice: (s := Sent.signed()).with_header(NONCE_HEADER, str(int(s.headers[NONCE_HEADER]) + 1)).raw()),
     Kind("for another miner", frozenset({"wrong-receiver"}), lambda dice: Sent.signed(receiver=EVE.ss58_address).raw()),
@@ -167,7 +180,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("body changed", frozenset({"bad-signature"}),
          lambda dice: replace(Sent.signed(), body=b'{"text":"%x"}' % dice.getrandbits(64)).raw()),
     Kind("path changed", MALFORMED | {"bad-signature"},
-         lambda dice: replace(Sent.signed(), path="/" + dice.choice([_junk(dice, 60).replace("#", "_"), "\udcff\udcfe"])).raw()),
+         lambda dice: replace(
+             Sent.signed(), path="/" + dice.choice([_junk(dice, 60).replace("#", "_"), "\udcff\udcfe"])).raw()),
     Kind("method changed", frozenset({"bad-signature"}),
          lambda dice: replace(Sent.signed(), method=dice.choice(["PUT", "PATCH", "DELETE", "OPTIONS", "GET"])).raw()),
     Kind("a stranger", frozenset({"not-registered"}), lambda dice: Sent.signed(STRANGER).raw()),
@@ -186,8 +200,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("sealed to nobody", frozenset({"unknown-prekey"}), lambda dice: Sent.signed(
         path=f"/Echo?seal={dice.randbytes(16).hex()}", body=dice.randbytes(80)).raw()),
     Kind("poll of no job", frozenset({"unknown-job"}), lambda dice: Sent.signed(
-        path="/-/job", body=json.dumps({"job": dice.randbytes(32).hex(), "wait": 0, "cancel": dice.random() < .5}).encode()
-        ).raw()),
+        path="/-/job", body=json.dumps(
+            {"job": dice.randbytes(32).hex(), "wait": 0, "cancel": dice.random() < .5}).encode()).raw()),
     Kind("bad poll", frozenset({"invalid-request"}), lambda dice: Sent.signed(path="/-/job", body=b'{"job":7}').raw()),
     Kind("prekey with a query", frozenset({"malformed"}),
          lambda dice: Sent({}, path=f"/-/prekey?{_junk(dice, 9)}".replace("#", "_"), body=b"", method="GET").raw()),
@@ -220,7 +234,9 @@ class Got:
         if self.status == 200:
             return "answered"
         told = json.loads(self.body)
-        return str(told["code"] if "code" in told else told["message"].partition(":")[0])  # ours, that of 10.x
+        return str(
+            told["code"] if "code" in told else told["message"].partition(":")[0]
+        )  # ours, that of 10.x
 
 
 class Line:
@@ -280,7 +296,9 @@ async def send_once(port: int, raw: bytes, *, whole: bool = True) -> Got:
         await line.close()
 
 
-async def send_all(port: int, requests: Iterable[tuple[Any, bytes, bool]], at_once: int = 32) -> list[tuple[Any, Got]]:
+async def send_all(
+    port: int, requests: Iterable[tuple[Any, bytes, bool]], at_once: int = 32
+) -> list[tuple[Any, Got]]:
     """Each (tag, bytes, whole), so many in flight; the tags with what came, in no order."""
     left, found = iter(requests), []
 

@@ -14,7 +14,7 @@ from ranvier.protocol.replies import REPLY_SIGNATURE
 MB = 1_000_000
 COUNT, AT_ONCE = 10_000, 32
 UNPROVEN, PROVEN = 420, 600
-"""The most bytes of a whole refusal, head and body: a stranger gets no signature. 10.x repeats its reason in a header."""
+"""The most bytes of a whole refusal, head and body: a stranger gets no signature."""
 NUMBER = re.compile(rb"-?\d+(\.\d+)?")
 
 
@@ -55,4 +55,3 @@ async def test_refusals_are_small_and_say_nothing_of_what_was_sent() -> None:
     assert {code: len(texts) for code, texts in told.items()} == {
         "malformed": 5, "wrong-receiver": 1, "stale": 1, "bad-signature": 1, "too-large": 1,
     }  # fmt: skip
-
