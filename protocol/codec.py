@@ -12,6 +12,7 @@ from ranvier.protocol.frame import read_frame, write_frame
 from ranvier.protocol.packing import pack, unpack
 from ranvier.protocol.query import Query
 from ranvier.protocol.synapse import Synapse
+from ranvier.protocol.text import read_text
 
 JSON: Final = "application/json"
 FRAME: Final = "application/x-ranvier-frame"
@@ -64,7 +65,7 @@ def read_reply(synapse: type[Synapse], encoded: Encoded, query: Query, limit: in
 
 
 def _read(model: type[M], body: bytes, *, binary: bool) -> M:
-    return read_frame(model, body) if binary else model.model_validate_json(body)
+    return read_frame(model, body) if binary else read_text(model, body)
 
 
 def fault(error: ValueError) -> str:

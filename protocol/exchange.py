@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ranvier.protocol.btauth import Signed, prove, read_claim
 from ranvier.protocol.caller import Caller
@@ -25,6 +25,7 @@ from ranvier.protocol.request import Call, read_body, refusal_body
 from ranvier.protocol.seal import SealContext, Session
 from ranvier.protocol.service import JobResult, Service
 from ranvier.protocol.streams import StreamWriter
+from ranvier.protocol.text import read_text
 from ranvier.protocol.timeline import Timeline
 
 LAST_FRAMES: Final = 2.0
@@ -157,8 +158,8 @@ class Exchange:
 
     async def _poll(self, signed: Signed, caller: Caller, body: bytes) -> web.Response:
         try:
-            asked = JobPoll.model_validate_json(body)
-        except ValidationError as error:
+            asked = read_text(JobPoll, body)
+        except ValueError as error:
             raise Refusal(
                 Code.INVALID_REQUEST, "a poll is a job's id, what to wait, whether to cancel"
             ) from error

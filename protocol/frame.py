@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel
 
 from ranvier.protocol.buffers import BufferSink, BufferSource
+from ranvier.protocol.text import read_text
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +35,7 @@ def read_frame(model: type[M], frame: bytes) -> M:
     """The model that a frame holds. Raises ValueError (of pydantic: ``ValidationError``) for any other bytes."""
     head, buffers = split(frame)
     source = BufferSource(buffers)
-    value = model.model_validate_json(head, context=source)
+    value = read_text(model, head, source)
     if source.untaken:
         raise ValueError(f"{source.untaken} buffers of the frame belong to no field")
     return value

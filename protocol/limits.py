@@ -29,7 +29,7 @@ class Limits:
     max_concurrent: int = 16
     """Handlers that run at the same time."""
     max_queue: int = 256
-    """Admitted requests that wait; beyond it the one with the least stake is refused."""
+    """Admitted requests that wait; beyond it whoever would come last is refused."""
     max_per_caller: int = 64
     """Requests of one caller that run or wait."""
     rate: float = 50.0

@@ -18,6 +18,7 @@ from ranvier.protocol.replies import REPLY_SIGNATURE, check_reply
 from ranvier.protocol.room import Room
 from ranvier.protocol.streams import StreamReader
 from ranvier.protocol.synapse import Synapse
+from ranvier.protocol.text import read_values
 
 _SIGNATURE: Final = REPLY_SIGNATURE.lower()
 MAX_REFUSAL: Final = 4096
@@ -95,10 +96,10 @@ def refused(target: Target, elapsed: float, message: Message, response: Response
     if proven and response.content_type.endswith(SEALED):
         body = response.opened(message).body
     try:
-        content = json.loads(body)
+        content = read_values(body, special=True)
         code, detail = str(content["code"])[:40], str(content.get("detail", ""))[:200]
         retry_after = _seconds(content.get("retry_after"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return Invalid(target, elapsed, f"status {response.status} without a refusal's code")
     return Refused(target, elapsed, code, detail, retry_after, proven)
 

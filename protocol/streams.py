@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from ranvier.protocol.btauth import Signed
 from ranvier.protocol.codec import SEALED
@@ -19,6 +19,7 @@ from ranvier.protocol.errors import InvalidReply, Refusal
 from ranvier.protocol.keys import Keypair, sign
 from ranvier.protocol.replies import FrameChain, check, stream_payload
 from ranvier.protocol.seal import Session
+from ranvier.protocol.text import read_values
 
 STREAM_TYPE: Final = "application/x-ranvier-stream"
 
@@ -86,7 +87,7 @@ class StreamReader:
     def take(self, line: bytes) -> str | None:
         """Read one line; a piece of text, or None for the frames that end the stream. Raises `InvalidReply`."""
         try:
-            frame = from_json(self._open(line), allow_inf_nan=False)
+            frame = read_values(self._open(line))
         except ValueError as error:
             raise InvalidReply("a stream frame is not JSON") from error
         if self.finished or not isinstance(frame, dict) or len(frame) != 1:

@@ -60,7 +60,7 @@ def sizes(axon: Axon) -> dict[str, int]:
     service = axon._service
     caches = [
         each for each in gc.get_objects()
-        if isinstance(each, _lru_cache_wrapper) and each.__module__.startswith("ranvier.protocol")
+        if type(each) is _lru_cache_wrapper and each.__module__.startswith("ranvier.protocol")
     ]  # fmt: skip
     return {
         "nonces": len(service._replay) + len(service._replay._order),

@@ -183,7 +183,10 @@ STREAMS: dict[str, tuple[Behaviour, str]] = {
         raw(head(kind=STREAM_TYPE, Transfer_Encoding="chunked") + b"5\r\nab"),
         "connection broke",
     ),
-    "compressed": (raw(head(kind=STREAM_TYPE, Content_Encoding="gzip") + b"\x1f\x8b\x08\n"), "not JSON"),
+    "compressed": (
+        raw(head(kind=STREAM_TYPE, Content_Encoding="gzip") + b"\x1f\x8b\x08\n"),
+        "compressed by a header",
+    ),
 }
 
 

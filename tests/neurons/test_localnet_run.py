@@ -54,6 +54,7 @@ def test_wallets_are_official_files_of_their_owner(finished: tuple[Path, dict[st
     assert hotkey.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_on_and_fresh_starts_anew(finished: tuple[Path, dict[str, Any]]) -> None:
     folder, before = finished
     again = run("--lite", "--epochs", 1, "--state", folder / "net", "--json", folder / "again.json")

@@ -251,5 +251,5 @@ async def refused_start(table: JobTable[str]) -> None:
     table.start("f" * 64, "Alice", Work())
 
 
-Jobs.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Jobs.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestJobs = Jobs.TestCase

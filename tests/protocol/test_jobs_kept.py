@@ -25,10 +25,10 @@ async def value(text: str) -> str:
     return text
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(OWNERS), st.integers(0, 12), st.booleans(), st.booleans()), max_size=40
+        st.tuples(st.sampled_from(OWNERS), st.integers(0, 12), st.booleans(), st.booleans()), max_size=24
     )
 )
 def test_bytes_are_bounded(steps: list[tuple[str, int, bool, bool]]) -> None:
