@@ -18,6 +18,8 @@ _HALF_WAY: Final = 10**12
 """Rao."""
 _FEW: Final = 4096
 """Buckets that are never worth a scan."""
+_LATELY: Final = 10.0
+"""Seconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,19 +35,20 @@ class Gate:
     Time is counted in rounds (start-time fair queueing): each turn that a caller gets puts the next one off by a round,
     by as little as half of one where there is much stake. Who is due first goes first, among those who have more stake,
     then who came first. So a caller without a turn in this round waits for one turn of each other caller at most,
-    however many requests those have. One caller holds three quarters of all turns at most (all, of fewer than four), so
-    that the next one finds a free one at once.
+    however many requests those have. One caller holds three quarters of all turns at most (all, of fewer than four),
+    and as many fewer as others had one lately, down to half: those find a free one at once when they come again.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._share = limits.max_concurrent - limits.max_concurrent // 4
         self._running = 0
         self._waiting: list[_Waiter] = []
         self._of_caller: Counter[str] = Counter()
         """Requests that run or wait."""
         self._held: Counter[str] = Counter()
         """Requests that run."""
+        self._lately: dict[str, float] = {}
+        """When a caller last had a turn, by the loop's clock, the longest ago first; nobody from before `_LATELY`."""
         self._round = 0.0
         self._due: dict[str, float] = {}
         """When each caller who had a turn in this round is due again; nobody else is kept."""
@@ -71,6 +74,20 @@ class Gate:
         """``async with`` it: waits for a turn and holds it; raises `Refusal` (``busy``) when shed."""
         return _Turn(self, caller)
 
+    def share(self, hotkey: str) -> int:
+        """Turns that this caller may hold now; it keeps those that it has."""
+        before = asyncio.get_running_loop().time() - _LATELY
+        while self._lately:
+            longest, when = next(iter(self._lately.items()))
+            if when >= before and len(self._lately) <= _FEW:
+                break
+            del self._lately[longest]
+        others, most = len(self._lately) - (hotkey in self._lately), self._limits.max_concurrent
+        return most - max(most // 4, min(most // 2, others))
+
+    def _may(self, hotkey: str) -> bool:
+        return self._held[hotkey] < self.share(hotkey)
+
     def _arrive(self, hotkey: str) -> None:
         if self._of_caller[hotkey] >= self._limits.max_per_caller:
             raise Refusal(Code.BUSY, "too many requests of this caller at once", retry_after=1.0)
@@ -87,7 +104,7 @@ class Gate:
 
     async def _enter(self, caller: Caller) -> None:
         # Whoever waits while there is a free turn holds all that one caller may.
-        if self._running < self._limits.max_concurrent and self._held[caller.hotkey] < self._share:
+        if self._running < self._limits.max_concurrent and self._may(caller.hotkey):
             self._start(caller)
             return
         waiter = _Waiter(caller, next(self._arrivals), asyncio.get_running_loop().create_future())
@@ -106,6 +123,8 @@ class Gate:
     def _start(self, caller: Caller) -> None:
         self._running += 1
         self._held[caller.hotkey] += 1
+        self._lately.pop(caller.hotkey, None)
+        self._lately[caller.hotkey] = asyncio.get_running_loop().time()
         due = self._due_of(caller)
         if due > self._round:
             self._go_on(due)
@@ -146,7 +165,7 @@ class Gate:
         if not self._held[hotkey]:
             del self._held[hotkey]
         while self._waiting and self._running < self._limits.max_concurrent:
-            allowed = [each for each in self._waiting if self._held[each.caller.hotkey] < self._share]
+            allowed = [each for each in self._waiting if self._may(each.caller.hotkey)]
             if not allowed:
                 return
             waiter = min(allowed, key=self._rank)

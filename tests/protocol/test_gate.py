@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ranvier.protocol import Caller, Limits, Refusal
 from ranvier.protocol.gate import Gate, RateLimit
+from ranvier.testing.loop import SimulatedLoop
 
 TAO = 10**9
 NAMES = "abcd"
@@ -71,16 +72,23 @@ class Story:
 
     def check(self) -> None:
         held = Counter(name for _, name, _ in self.running)
-        most, share = self.limits.max_concurrent, self.gate._share
+        most = self.limits.max_concurrent
         assert len(self.running) == self.gate.running <= most
-        assert all(count <= share for count in held.values())
+        assert all(count <= most - most // 4 for count in held.values())
         assert self.gate.waiting <= self.limits.max_queue
         here = Counter(self.callers[number] for number, task in self.tasks.items() if not task.done())
         assert all(count <= self.limits.max_per_caller for count in here.values())
         assert here.total() == self.gate.running + self.gate.waiting
         waiting = here - held
         if self.gate.running < most:
-            assert all(held[name] == share for name in waiting)
+            assert all(held[name] >= self.gate.share(name) >= most / 2 for name in waiting)
+
+    async def over_with(self, names: str) -> None:
+        """Let the requests of these end."""
+        for _, name, go in self.running:
+            if name in names:
+                go.set()
+        await self.settle()
 
     async def over(self) -> None:
         while self.running:
@@ -153,6 +161,7 @@ async def test_keys_without_end_are_not_kept() -> None:
         async with gate.turn(Caller(f"{number}")):
             pass
     assert len(gate._due) <= 4096
+    assert len(gate._lately) <= 4097
     stay.set()
     await task
     assert not gate._due
@@ -189,6 +198,28 @@ def test_one_caller_alone_gets_three_quarters_and_the_next_one_a_free_turn(most:
     held, free = asyncio.run(run())
     assert held == most - most // 4
     assert free == (most >= 4)
+
+
+def test_a_turn_is_kept_free_for_each_who_came_lately_up_to_half() -> None:
+    """Ten seconds later, one caller gets three quarters again."""
+
+    async def run() -> list[int]:
+        limits, held = Limits(max_concurrent=8, max_per_caller=100), []
+        story = Story(Gate(limits), limits)
+        for others in ("", "b", "bc", "bcd", "bcd"):
+            for name in others:
+                await story.do(("come", name))
+            await story.over_with(others)
+            for _ in range(8):
+                await story.do(("come", "a"))
+            story.check()
+            held.append(Counter(name for _, name, _ in story.running)["a"])
+            await story.over()
+            await asyncio.sleep(0 if others == "bcd" else 11.0)
+        return held
+
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        assert runner.run(run()) == [6, 6, 6, 5, 5]
 
 
 @given(
