@@ -25,6 +25,8 @@ from figure import Bar, Figure
 from process import PeerFailed, Process
 
 ROOT = Path(__file__).resolve().parents[2]
+OFFICIAL = Path(os.environ.get("RANVIER_LEGACY_PYTHON", ROOT / ".venv-legacy/bin/python"))
+OFFICIAL_HERE = OFFICIAL.exists()
 sys.path.insert(0, str(ROOT / "tests" / "adversaries"))
 
 from axon_process import AxonProcess, Echo  # noqa: E402  the hostile kinds are those of the tests
@@ -77,11 +79,10 @@ async def _hostile(quick: bool) -> list[Figure]:
 
 async def _official_hostile() -> str:
     """What the official axon does with a thirtieth of them, each on a connection of its own."""
-    python = Path(os.environ.get("RANVIER_LEGACY_PYTHON", ROOT / ".venv-legacy/bin/python"))
-    if not python.exists():
+    if not OFFICIAL_HERE:
         return "official 10.5.0 not installed: `make legacy`"
     try:
-        axon = await Process.start(str(python), "server", "official", 1)
+        axon = await Process.start(str(OFFICIAL), "server", "official", 1)
     except PeerFailed as error:
         return f"official: {error}"
     left, statuses = iter(flood(330, seed=4)), list[int]()
