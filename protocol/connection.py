@@ -82,18 +82,21 @@ class Incoming:
             body = await self._reader.readexactly(length)
             self.complete = True
             return body
-        parts, held = self.parts(), bytearray()
-        if length is None and await _gather(parts, held, min(FREE, limit)):
-            return bytes(held)
-        if len(held) > limit:
+        parts, held = self.parts(), list[bytes]()
+        size, whole = (0, False) if length is not None else await _gather(parts, held, min(FREE, limit))
+        if whole:
+            return b"".join(held)
+        if size > limit:
             raise InvalidReply(f"the reply is longer than {limit} bytes")
         async with room.stay(limit if length is None else length, self.leave) as stay:
-            async for part in parts:
-                held += part
+            while size <= limit:
+                part = await anext(parts, b"")
+                if not part:
+                    return b"".join(held)
+                held.append(part)
+                size += len(part)
                 stay.came += len(part)
-                if len(held) > limit:
-                    raise InvalidReply(f"the reply is longer than {limit} bytes")
-        return bytes(held)
+        raise InvalidReply(f"the reply is longer than {limit} bytes")
 
     async def parts(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises `InvalidReply`, and `asyncio.IncompleteReadError` where it is cut."""
@@ -134,13 +137,15 @@ class Incoming:
         raise InvalidReply("no HTTP: trailers without end")
 
 
-async def _gather(parts: AsyncIterator[bytes], held: bytearray, enough: int) -> bool:
-    """Add parts until there are more than ``enough`` bytes (False) or no more parts (True)."""
+async def _gather(parts: AsyncIterator[bytes], held: list[bytes], enough: int) -> tuple[int, bool]:
+    """Add parts until there are more than ``enough`` bytes or no more parts: bytes, and whether that is all."""
+    size = 0
     async for part in parts:
-        held += part
-        if len(held) > enough:
-            return False
-    return True
+        held.append(part)
+        size += len(part)
+        if size > enough:
+            return size, False
+    return size, True
 
 
 async def read_head(reader: asyncio.StreamReader) -> Incoming:

@@ -13,6 +13,8 @@ from ranvier.protocol.resolver import allowed_addresses
 
 IDLE: Final = 3.0
 """Seconds that a connection is kept unused; axons close theirs a second later."""
+_SLICE: Final = 1 << 17
+"""Bytes of a large body that are handed to the socket at a time."""
 _PACKET: Final = 1 << 15
 """Bytes of a body that go out in one piece with their head."""
 _ATTEMPT: Final = 2.0
@@ -147,10 +149,12 @@ class Sending:
             writer.write(self._head + self._body)
             return
         writer.write(self._head)
-        writer.write(self._body)
+        body = memoryview(self._body)
         # A peer that refuses before it read all closes early: its refusal may be there all the same.
         with contextlib.suppress(ConnectionError):
-            await writer.drain()
+            for start in range(0, len(body), _SLICE):  # what the socket does not take at once is copied
+                writer.write(body[start : start + _SLICE])
+                await writer.drain()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
