@@ -38,7 +38,9 @@ REFUSED = VECTORS["refused"]
 def script() -> Any:
     """scripts/wire-vectors as a module."""
     path = str(ROOT / "scripts" / "wire-vectors")
-    spec = importlib.util.spec_from_loader("wire_vectors", importlib.machinery.SourceFileLoader("wire_vectors", path))
+    spec = importlib.util.spec_from_loader(
+        "wire_vectors", importlib.machinery.SourceFileLoader("wire_vectors", path)
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
