@@ -1,4 +1,4 @@
-"""The client in examples/javascript-client, against our axon and against the vectors: another language speaks the wire."""
+"""The client in examples/javascript-client, against our axon and the vectors: another language speaks the wire."""
 
 from __future__ import annotations
 
