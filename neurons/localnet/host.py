@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from ranvier.chain import Wallet, connect
 from ranvier.engines.client import EngineClient
 from ranvier.neurons.cli.running import run_until_signal
-from ranvier.neurons.config.models import DoorSettings, LogSettings, MinerSettings, ValidatorSettings
+from ranvier.neurons.config.load import load_one
+from ranvier.neurons.config.models import (
+    DoorSettings,
+    LogSettings,
+    MinerSettings,
+    Settings,
+    ValidatorSettings,
+)
 from ranvier.neurons.config.networks import Network
 from ranvier.neurons.localnet.adversaries import Pet, self_dealing, slowed
 from ranvier.neurons.localnet.cast import MINIMUM_STAKE, Kind
@@ -106,12 +116,19 @@ def _code(subnet: type[Subnet[Any]], member: Member) -> type[Miner[Any]]:
     return slowed(subnet.miner, member.delay) if member.delay else subnet.miner
 
 
+class _Spoken(Settings):
+    """What the environment may say to all processes of a localnet."""
+
+    log: LogSettings = Field(default=LogSettings(), description="logging")
+
+
 def main() -> None:
     """Read the plan and run one group of its members."""
     place, name, role = sys.argv[1:]
     folder = Folder(Path(place))
     plan = Plan.model_validate_json(folder.plan.read_text())
-    configure(LogSettings())
+    spoken = {key: value for key, value in os.environ.items() if key.startswith("RANVIER_LOG__")}
+    configure(load_one(_Spoken, None, {}, spoken).log)
     host = Host(folder, plan, plan.subnet(name))
     run_until_signal(lambda stop: host.run(role, stop))
 
