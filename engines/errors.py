@@ -5,6 +5,7 @@ EngineError
     EngineTimeout       no answer before the deadline
     EngineRefused       the engine turned a request away, or failed at it
     EngineUnfit         the engine lacks what is asked of it
+    NoRoom              inside an engine: no memory for a request now
     ModelError          a model cannot be found, fetched, checked or loaded
         ModelNotFound
         MissingExtra
@@ -48,6 +49,15 @@ class EngineUnfit(EngineError):
     def __init__(self, endpoint: str, reason: str) -> None:
         self.endpoint, self.reason = endpoint, reason
         super().__init__(f"the engine at {endpoint} is unfit: {reason}")
+
+
+class NoRoom(EngineError):
+    """Memory for a request is not there now; callers get a refusal that says when to try again."""
+
+    def __init__(self, needed: int, free: int | None = None) -> None:
+        self.needed, self.free = needed, free
+        left = "memory ran out" if free is None else f"{free} are free"
+        super().__init__(f"{needed} tokens need room and {left}; try again when others are done")
 
 
 class ModelError(EngineError):

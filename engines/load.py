@@ -65,11 +65,12 @@ class Loader:
         from ranvier.engines.text.model import CausalText
 
         if name.endswith(PRUNED):
-            whole = self._network(name.removesuffix(PRUNED))
+            whole = self.network(name.removesuffix(PRUNED))
             return CausalText(name, whole.pruned(round(whole.layers * PRUNED_SHARE)))
-        return CausalText(name, self._network(name))
+        return CausalText(name, self.network(name))
 
-    def _network(self, name: str) -> Any:
+    def network(self, name: str) -> Any:
+        """A text model's `Network`, loaded once. Raises `ModelNotFound`."""
         from ranvier.engines.text.network import Network
 
         if name not in self._networks:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from ranvier.engines.errors import NoRoom
 from ranvier.engines.models import ModelInfo
 from ranvier.engines.worker import Full, Stopped
 
@@ -76,7 +77,7 @@ class ModelMeter:
             yield
             end = "done"
             self._seconds.observe(time.perf_counter() - started)
-        except (Full, Stopped):
+        except (Full, NoRoom, Stopped):
             end = "refused"
             raise
         except ValueError:
@@ -98,6 +99,20 @@ class ModelMeter:
             self._busy.inc(time.perf_counter() - started)
             self._batches.inc()
             self._batched.inc(jobs)
+
+    def joined(self, jobs: int) -> None:
+        """Requests that joined a batch which goes on; several at once count as one batch."""
+        self._batches.inc(jobs > 0)
+        self._batched.inc(jobs)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around one step of a batch which goes on."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._busy.inc(time.perf_counter() - started)
 
     def wrote(self, tokens: int) -> None:
         """Tokens of a text model."""

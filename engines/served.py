@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ranvier.engines.errors import NoRoom
 from ranvier.engines.meter import EngineMeter
 from ranvier.engines.models import Classifier, Embedder, ImageModel, ModelInfo, TextModel
-from ranvier.engines.worker import Job, Worker
+from ranvier.engines.worker import Job, More, Settle, Worker
 
 Model = TextModel | ImageModel | Classifier | Embedder
 
@@ -26,7 +27,9 @@ class Served:
             "embed": self._embed,
         }
         self._meter = meter.of(model.info, lambda: self.worker.waiting)
-        self.worker = Worker(model.info.id, self._run, max_batch=max_batch, max_queue=max_queue)
+        self._max_batch = max_batch
+        flows = {"generate": self._write} if model.info.kind == "text" else {}
+        self.worker = Worker(model.info.id, self._run, flows=flows, max_batch=max_batch, max_queue=max_queue)
 
     @property
     def info(self) -> ModelInfo:
@@ -44,18 +47,26 @@ class Served:
             return self._runs[self.info.kind](batch, jobs)
 
     def _text(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
-        if batch == "score":
-            return _split(jobs, self._model.score)
+        return _split(jobs, self._model.score)
 
-        def on_token(row: int, _token: int, piece: str) -> bool:
-            job = jobs[row]
-            if job.on_piece is not None and piece:
-                job.done.get_loop().call_soon_threadsafe(job.on_piece, piece)
-            return not job.cancelled.is_set()
-
-        found: Sequence[Any] = self._model.generate([job.item for job in jobs], on_token)
-        self._meter.wrote(sum(len(one.token_ids) for one in found))
-        return found
+    def _write(self, jobs: Sequence[Job], more: More, settle: Settle) -> None:
+        """Answers that begin and end one by one; ends when nobody is left."""
+        writing = self._model.writing(_hand_out)
+        newcomers = list(jobs)
+        while newcomers or writing.size:
+            for job in newcomers:
+                try:
+                    writing.join(job, job.item)
+                except (ValueError, NoRoom) as refusal:
+                    settle(job, refusal)
+            self._meter.joined(len(newcomers))
+            with self._meter.step():
+                done = writing.step()
+            for job, made in done:
+                if not isinstance(made, NoRoom):
+                    self._meter.wrote(len(made.token_ids))
+                settle(job, made)
+            newcomers = more(self._max_batch - writing.size)
 
     def _image(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
         return _split(jobs, self._model.generate)
@@ -65,6 +76,13 @@ class Served:
 
     def _embed(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
         return _split(jobs, self._model.embed)
+
+
+def _hand_out(job: Job, _token: int, piece: str) -> bool:
+    """A piece to the one who asked; False where nobody waits any more."""
+    if job.on_piece is not None and piece:
+        job.done.get_loop().call_soon_threadsafe(job.on_piece, piece)
+    return not job.cancelled.is_set()
 
 
 def _split(jobs: Sequence[Job], run: Callable[[list[Any]], Sequence[Any]]) -> list[Any]:

@@ -1,4 +1,8 @@
-"""One thread for each served model: requests wait in a bounded queue, alike ones are run as one batch."""
+"""One thread for each served model: requests wait in a bounded queue, alike ones run together.
+
+Most kinds of work run as a batch that begins and ends as one. A *flow* goes on instead: it asks for newcomers between
+its steps and settles each job when that is done. Work of another kind that waits meanwhile runs between two steps, too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,13 +38,30 @@ class Job:
 
 
 Run = Callable[[str, Sequence[Job]], Sequence[Any]]
+More = Callable[[int], list[Job]]
+"""Up to so many jobs that have come for a flow; never waits."""
+Settle = Callable[[Job, Any], None]
+"""The end of one of its jobs: a result, or an exception to be raised."""
+Flow = Callable[[Sequence[Job], More, Settle], None]
 
 
 class Worker:
-    """Owns a model: ``run(batch key, jobs)`` is called in its thread only and returns one result for each job."""
+    """Owns a model, in a thread of its own.
 
-    def __init__(self, name: str, run: Run, *, max_batch: int = 16, max_queue: int = 128) -> None:
+    ``run(batch key, jobs)`` returns one result for each job; keys in ``flows`` are run by those instead.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Run,
+        *,
+        flows: Mapping[str, Flow] | None = None,
+        max_batch: int = 16,
+        max_queue: int = 128,
+    ) -> None:
         self.name = name
+        self._flows = dict(flows or {})
         self._run, self._max_batch, self._max_queue = run, max_batch, max_queue
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
@@ -78,16 +99,63 @@ class Worker:
 
     def _loop(self) -> None:
         while (jobs := self._take()) is not None:
-            try:
-                results = self._run(jobs[0].batch, jobs)
-            except Exception as error:  # noqa: BLE001  whatever a model raises belongs to the waiting callers
-                for job in jobs:
-                    _settle(job, _fail, error)
+            flow = self._flows.get(jobs[0].batch)
+            if flow is None:
+                self._run_batch(jobs)
             else:
-                for job, result in zip(jobs, results, strict=True):
-                    _settle(job, _finish, result)
+                self._run_flow(flow, jobs)
         for job in self._jobs:
             _settle(job, _fail, Stopped())
+
+    def _run_batch(self, jobs: Sequence[Job]) -> None:
+        try:
+            results = self._run(jobs[0].batch, jobs)
+        except Exception as error:  # noqa: BLE001  whatever a model raises belongs to the waiting callers
+            for job in jobs:
+                _settle(job, _fail, error)
+        else:
+            for job, result in zip(jobs, results, strict=True):
+                _settle(job, _finish, result)
+
+    def _run_flow(self, flow: Flow, jobs: Sequence[Job]) -> None:
+        running = list(jobs)
+
+        def more(room: int) -> list[Job]:
+            found = self._joining(jobs[0].batch, room)
+            running.extend(found)
+            return found
+
+        def settle(job: Job, result: Any) -> None:
+            running.remove(job)
+            _settle(job, _fail if isinstance(result, Exception) else _finish, result)
+
+        try:
+            flow(jobs, more, settle)
+        except Exception as error:  # noqa: BLE001  as above
+            for job in running:
+                _settle(job, _fail, error)
+
+    def _joining(self, batch: str, room: int) -> list[Job]:
+        """Jobs for a running flow, once what came before them and is of another kind has run."""
+        with self._wake:
+            others = self._next(room) if self._jobs and self._jobs[0].batch != batch else []
+        if others:
+            self._run_batch(others)
+        with self._wake:
+            if self._stopping or room <= 0 or not self._jobs or self._jobs[0].batch != batch:
+                return []
+            return [job for job in self._next(room) if not job.cancelled.is_set()]
+
+    def _next(self, room: int) -> list[Job]:
+        """The first job, and up to ``room`` like it; under the lock."""
+        first, rest = self._jobs.popleft(), deque[Job]()
+        taken = [first]
+        while self._jobs:
+            job = self._jobs.popleft()
+            fits = job.batch == first.batch and len(taken) < min(room, self._max_batch)
+            (taken if fits else rest).append(job)
+        self._jobs = rest
+        return taken
 
     def _take(self) -> list[Job] | None:
         """The next batch; None at the end."""
@@ -99,13 +167,7 @@ class Worker:
             end = time.monotonic() + GATHER
             while len(self._jobs) < self._max_batch and (left := end - time.monotonic()) > 0:
                 self._wake.wait(left)
-            first, rest = self._jobs.popleft(), deque[Job]()
-            taken = [first]
-            while self._jobs:
-                job = self._jobs.popleft()
-                fits = job.batch == first.batch and len(taken) < self._max_batch
-                (taken if fits else rest).append(job)
-            self._jobs = rest
+            taken = self._next(self._max_batch)
         return [job for job in taken if not job.cancelled.is_set()] or self._take()
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ranvier.engines.errors import ModelNotFound
+from ranvier.engines.errors import ModelNotFound, NoRoom
 from ranvier.engines.models import Message
+from ranvier.engines.text.attention import register
+from ranvier.engines.text.cache import growing_cache
 
+CPU_CACHE: Final = 4 << 30
+"""Bytes of system memory that keys and values of one model may take."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -42,7 +47,11 @@ class Network:
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             model = AutoModelForCausalLM.from_pretrained(
-                source, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+                source,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                trust_remote_code=False,
+                attn_implementation=register(),
             )
         except (OSError, ValueError, KeyError) as error:
             raise ModelNotFound(
@@ -79,6 +88,32 @@ class Network:
         """The longest sequence, in tokens."""
         return int(self._model.config.max_position_embeddings)
 
+    @contextmanager
+    def memory(self, tokens: int) -> Iterator[None]:
+        """Around work on so many tokens: raises `NoRoom` where the device or the system has no memory for it."""
+        try:
+            yield
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise NoRoom(tokens) from error
+        except RuntimeError as error:  # what torch raises for the CPU has no class of its own
+            if "can't allocate memory" not in str(error):
+                raise
+            raise NoRoom(tokens) from error
+
+    def room(self, share: float) -> int:
+        """Tokens whose keys and values fit into that share of what is free: of a GPU's memory, or of `CPU_CACHE`."""
+        cuda = self.device.startswith("cuda")
+        free = torch.cuda.mem_get_info(self.device)[0] if cuda else CPU_CACHE
+        return int(share * free) // self.token_bytes
+
+    @property
+    def token_bytes(self) -> int:
+        """Memory that one token's keys and values take."""
+        config = self._model.config
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        width = 2 * config.num_hidden_layers * config.num_key_value_heads * size
+        return int(width * self._model.dtype.itemsize)
+
     @property
     def end_ids(self) -> tuple[int, ...]:
         """Token ids that end an answer."""
@@ -108,7 +143,7 @@ class Network:
     def start(self, prompts: Sequence[Sequence[int]]) -> Decoding:
         """Read the prompts; ``logits`` of the result are for each row's first token, shape (rows, vocabulary)."""
         ids, mask = self._pad(prompts)
-        cache = DynamicCache(config=self._model.config)
+        cache = growing_cache(self._model.config)
         with torch.inference_mode():
             out = self._model(
                 input_ids=ids,
@@ -117,6 +152,7 @@ class Network:
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
+                row_lengths=[len(prompt) for prompt in prompts],
             )
         return Decoding(cache, mask, [len(prompt) for prompt in prompts], _numpy(out.logits[:, -1]))
 
@@ -132,15 +168,53 @@ class Network:
                 position_ids=positions,
                 past_key_values=decoding.cache,
                 use_cache=True,
+                row_lengths=[length + 1 for length in decoding.lengths],
             )
         decoding.lengths = [length + 1 for length in decoding.lengths]
         decoding.logits = _numpy(out.logits[:, -1])
 
+    def extend(self, decoding: Decoding, tokens: Sequence[int]) -> None:
+        """Read more of the one prompt of ``decoding``; its logits become those after the last of ``tokens``."""
+        decoding.mask = torch.cat([decoding.mask, decoding.mask.new_ones((1, len(tokens)))], dim=1)
+        begin = decoding.lengths[0]
+        with torch.inference_mode():
+            out = self._model(
+                input_ids=torch.tensor([list(tokens)], device=self.device),
+                attention_mask=decoding.mask,
+                position_ids=torch.arange(begin, begin + len(tokens), device=self.device)[None],
+                past_key_values=decoding.cache,
+                use_cache=True,
+                logits_to_keep=1,
+                row_lengths=[begin + len(tokens)],
+            )
+        decoding.lengths = [begin + len(tokens)]
+        decoding.logits = _numpy(out.logits[:, -1])
+
+    def join(self, decoding: Decoding, others: Decoding) -> None:
+        """Put the rows of ``others`` below; the shorter get padding on their left, which nobody attends to."""
+        width = max(decoding.mask.shape[1], others.mask.shape[1])
+        with torch.inference_mode():
+            for mine, theirs in zip(decoding.cache.layers, others.cache.layers, strict=True):
+                mine.keys = torch.cat([_widened(mine.keys, width), _widened(theirs.keys, width)])
+                mine.values = torch.cat([_widened(mine.values, width), _widened(theirs.values, width)])
+            masks = [
+                torch.nn.functional.pad(each.mask, (width - each.mask.shape[1], 0))
+                for each in (decoding, others)
+            ]
+            decoding.mask = torch.cat(masks)
+        decoding.lengths = [*decoding.lengths, *others.lengths]
+        decoding.logits = np.concatenate([decoding.logits, others.logits])
+
     def keep(self, decoding: Decoding, rows: Sequence[int]) -> None:
-        """Drop all rows but these, in this order."""
+        """Drop all rows but these, in this order, and the padding that all of them have."""
         index = torch.tensor(list(rows), device=self.device)
         decoding.cache.batch_select_indices(index)
         decoding.mask = decoding.mask[index]
+        lead = int(decoding.mask.argmax(dim=1).min())
+        if lead:
+            decoding.mask = decoding.mask[:, lead:]
+            for layer in decoding.cache.layers:
+                layer.keys, layer.values = layer.keys[:, :, lead:], layer.values[:, :, lead:]
         decoding.lengths = [decoding.lengths[row] for row in rows]
         decoding.logits = decoding.logits[list(rows)]
 
@@ -149,7 +223,13 @@ class Network:
         ids, mask = self._pad([[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)])
         with torch.inference_mode():
             hidden = self._model.model(
-                input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=_positions(mask),
+                use_cache=False,
+                row_lengths=[
+                    len(prompt) + len(answer) for prompt, answer in zip(prompts, answers, strict=True)
+                ],
             ).last_hidden_state
             return [
                 _numpy(self._model.lm_head(row[-len(answer) - 1 : -1]))
@@ -177,6 +257,11 @@ def digest_of(folder: Path) -> str:
             with path.open("rb") as file:
                 total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
+
+
+def _widened(states: Any, width: int) -> Any:
+    """Keys or values, shape (rows, heads, positions, size), with so many positions."""
+    return torch.nn.functional.pad(states, (0, 0, width - states.shape[2], 0))
 
 
 def _positions(mask: Any) -> Any:

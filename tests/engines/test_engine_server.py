@@ -222,3 +222,45 @@ async def test_metrics_count_what_came_of_every_request(tiny: Any, tmp_path: Pat
     assert values["ranvier_engine_tokens_total", None] == sum(len(one.token_ids) for one in done)
     assert values["ranvier_engine_busy_seconds_total", None] > 0
     assert values["ranvier_engine_waiting", None] == 0
+
+
+async def test_a_prompt_of_a_gigabyte_is_refused_while_others_are_answered(engine: EngineClient) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'{"request": {"messages": [{"role": "user", "content": "'
+        for _ in range(1024):
+            yield b"x" * (1 << 20)
+            sent += 1
+
+    async def huge() -> int:
+        connector = aiohttp.UnixConnector(engine.endpoint.removeprefix("unix:"))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            try:
+                async with session.post("http://engine/v1/ranvier/generate", data=endless()) as response:
+                    return response.status
+            except aiohttp.ClientConnectionError:  # closed on us while we were still sending
+                return 413
+
+    status, made = await asyncio.gather(huge(), engine.generate(request()))
+    assert status == 413
+    assert sent < 64
+    assert made.token_ids == (await engine.generate(request())).token_ids
+
+
+async def test_no_room_is_a_refusal_that_says_when(tiny_folder: Path, tmp_path: Path) -> None:
+    from ranvier.engines.text.model import CausalText
+    from ranvier.engines.text.network import Network
+
+    small = CausalText("tiny", Network.load(str(tiny_folder), dtype="float32", device="cpu"), room=120)
+    server = EngineServer([small])
+    async with EngineClient(await server.start(f"unix:{tmp_path}/small.sock")) as client:
+        asked = [request(max_tokens=40, seed=bytes([number]) * 32) for number in range(6)]
+        found = await asyncio.gather(*(client.generate(one) for one in asked), return_exceptions=True)
+        refused = [one for one in found if isinstance(one, EngineRefused)]
+        assert 0 < len(refused) < 6
+        assert all(one.status == 503 and one.retry_after == 2 for one in refused)
+        again = await client.generate(asked[0])
+    await server.stop()
+    assert again.token_ids == next(one for one in found if not isinstance(one, BaseException)).token_ids
