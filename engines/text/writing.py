@@ -69,22 +69,31 @@ class Writing:
             raise NoRoom(needed, max(self._room - widest * len(rows), 0))
 
     def step(self) -> list[tuple[Any, Generation | NoRoom]]:
-        """One token for each, and some of the prompts; those that end with it, by key: answered, or out of memory."""
-        try:
-            if self._live:
-                assert self._decoding is not None
-                with self._network.memory(len(self._live)):
-                    self._network.step(self._decoding, [row.token_ids[-1] for row in self._live])
-                self._advance(self._live, self._decoding)
-        except NoRoom as lack:
-            return self._retreat(lack)
+        """Some of the prompts, and one token for each; those that end with it, by key: answered, or out of memory.
+
+        Prompts come first: a newcomer's first token does not wait for those who have theirs.
+        """
+        return [*self._prompts(), *self._leave(), *self._tokens(), *self._leave()]
+
+    def _prompts(self) -> list[tuple[Any, Generation | NoRoom]]:
         try:
             with self._network.memory(CHUNK):
-                newcomers, decoding = self._read()
-                self._admit(newcomers, decoding)
+                self._admit(*self._read())
         except NoRoom as lack:
-            return [*self._leave(), *self._turn_away(lack)]
-        return self._leave()
+            return self._turn_away(lack)
+        return []
+
+    def _tokens(self) -> list[tuple[Any, Generation | NoRoom]]:
+        if not self._live:
+            return []
+        assert self._decoding is not None
+        try:
+            with self._network.memory(len(self._live)):
+                self._network.step(self._decoding, [row.token_ids[-1] for row in self._live])
+        except NoRoom as lack:
+            return self._retreat(lack)
+        self._advance(self._live, self._decoding)
+        return []
 
     def _retreat(self, lack: NoRoom) -> list[tuple[Any, Generation | NoRoom]]:
         """Memory ran out between two layers: the widest row goes, all others are read again from what they know."""
