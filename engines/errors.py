@@ -5,9 +5,12 @@ EngineError
     EngineTimeout       no answer before the deadline
     EngineRefused       the engine turned a request away, or failed at it
     EngineUnfit         the engine lacks what is asked of it
+    NoUpstream          no engine behind the front can take a request now
+    WorkerFailed        a worker process did not start
     NoRoom              inside an engine: no memory for a request now
     ModelError          a model cannot be found, fetched, checked or loaded
         ModelNotFound
+        ModelUnsuited
         MissingExtra
         PrepareFailed
 """
@@ -51,6 +54,22 @@ class EngineUnfit(EngineError):
         super().__init__(f"the engine at {endpoint} is unfit: {reason}")
 
 
+class NoUpstream(EngineError):
+    """No engine that serves the model is up; callers get a refusal that says when to try again."""
+
+    def __init__(self, model: str, cause: str) -> None:
+        self.model, self.cause = model, cause
+        super().__init__(f"no engine behind this one can serve {model} now: {cause}")
+
+
+class WorkerFailed(EngineError):
+    """A worker process ended before it served; ``cause`` is what it said."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        self.name, self.cause = name, cause
+        super().__init__(cause)
+
+
 class NoRoom(EngineError):
     """Memory for a request is not there now; callers get a refusal that says when to try again."""
 
@@ -70,6 +89,17 @@ class ModelNotFound(ModelError):
     def __init__(self, name: str, why: str, next_step: str) -> None:
         self.name, self.why, self.next_step = name, why, next_step
         super().__init__(f"model {name!r}: {why}. {next_step}")
+
+
+class ModelUnsuited(ModelError):
+    """A model whose attention this engine does not compute."""
+
+    def __init__(self, name: str, alike: float) -> None:
+        self.name, self.alike = name, alike
+        super().__init__(
+            f"model {name!r}: its architecture attends in a way that this engine does not compute (its logits agree to "
+            f"{alike:.3f} only). Serve it with vLLM, SGLang or llama.cpp, and name that as an upstream"
+        )
 
 
 class MissingExtra(ModelError):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ranvier.engines.errors import NoRoom
+from ranvier.engines.errors import NoRoom, NoUpstream
 from ranvier.engines.worker import Full, Stopped
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ async def problems(
         return Problem(429, "the queue is full", retry_after=1).response()
     except NoRoom as lack:
         return Problem(503, str(lack), retry_after=2).response()
+    except NoUpstream as lack:
+        return Problem(503, str(lack)[:300], retry_after=2).response()
     except Stopped:
         return Problem(503, "shutting down", retry_after=5).response()
     except ValueError as error:

@@ -28,6 +28,7 @@ class Served:
         }
         self._meter = meter.of(model.info, lambda: self.worker.waiting)
         self._max_batch = max_batch
+        self._writing: Any = None
         flows = {"generate": self._write} if model.info.kind == "text" else {}
         self.worker = Worker(model.info.id, self._run, flows=flows, max_batch=max_batch, max_queue=max_queue)
 
@@ -51,7 +52,7 @@ class Served:
 
     def _write(self, jobs: Sequence[Job], more: More, settle: Settle) -> None:
         """Answers that begin and end one by one; ends when nobody is left."""
-        writing = self._model.writing(_hand_out)
+        writing, self._writing = self._writing or self._model.writing(_hand_out), None
         newcomers = list(jobs)
         while newcomers or writing.size:
             for job in newcomers:
@@ -67,6 +68,7 @@ class Served:
                     self._meter.wrote(len(made.token_ids))
                 settle(job, made)
             newcomers = more(self._max_batch - writing.size)
+        self._writing = writing  # what it read is there for those who begin alike; after a failure nothing is
 
     def _image(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
         return _split(jobs, self._model.generate)

@@ -1,76 +1,96 @@
-"""Attention row by row: each row sees its own tokens only, so that its neighbours' lengths do not move its numbers."""
+"""Attention over a pack: each sequence sees its own tokens only, so that its neighbours do not move its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention as attend
 from transformers import AttentionInterface
 
-NAME: Final = "ranvier_rows"
+from ranvier.engines.text.packing import Packing
+
+NAME: Final = "ranvier_packed"
 
 
-def by_rows(
+def packed(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     mask: torch.Tensor | None,
     *,
-    row_lengths: Sequence[int],
+    packing: Packing,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **_unused: Any,
 ) -> tuple[torch.Tensor, None]:
-    """As transformers' attention functions; rows are left-padded, ``row_lengths`` counts tokens, new ones included.
+    """As transformers' attention functions. ``key`` and ``value`` are the cache's buffers, or without one the pack's.
 
-    A mask over padded rows takes other kernels than no mask, and in bf16 that moves logits by more than one.
-    Rows of equal length need no care and go together.
+    A mask over padded rows takes other kernels than no mask, and in bf16 that moves logits by more than one: on a
+    CPU every sequence is attended to by itself. On a GPU a step of decoding is one masked call, as launches cost more.
     """
-    rows, heads, new, _ = query.shape
-    out = query.new_zeros((rows, new, heads, value.shape[-1]))
-    for first, last, length in _runs(row_lengths):
-        asked = min(new, length)
-        seen = attend_rows(
-            query[first:last, :, new - asked :],
-            key[first:last, :, -length:],
-            value[first:last, :, -length:],
-            scaling,
-        )
-        out[first:last, new - asked :] = seen.transpose(1, 2)
+    cached = packing.cached
+    if cached and packing.single and query.is_cuda:
+        return decode_masked(query, key, value, packing, scaling, sliding_window), None
+    tokens, heads = query.shape[2], query.shape[1]
+    out = query.new_empty((1, tokens, heads, value.shape[-1]))
+    for start, new, rows, slot, length in packing.runs:
+        asked = query[0, :, start : start + new * rows].unflatten(1, (rows, new)).transpose(0, 1)
+        held = slice(slot, slot + rows) if cached else slice(None)
+        upto = slice(length) if cached else slice(start, start + new)
+        seen = _attend(asked, key[held, :, upto], value[held, :, upto], scaling, sliding_window)
+        out[0, start : start + new * rows] = seen.transpose(1, 2).flatten(0, 1)
     return out, None
 
 
-def attend_rows(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None
 ) -> torch.Tensor:
-    """Causal attention without padding; the newest query belongs to the newest key."""
+    """Causal attention, (rows, heads, tokens, size); the newest query belongs to the newest key."""
     rows, heads, new, size = query.shape
     grouped = heads // key.shape[1]
     if new == 1:  # heads that share keys stand where positions would: nothing is repeated
-        packed = query.reshape(rows, key.shape[1], grouped, size)
-        return attend(packed, key, value, scale=scaling).reshape(rows, heads, 1, -1)
+        if window is not None:
+            key, value = key[:, :, -window:], value[:, :, -window:]
+        together = query.reshape(rows, key.shape[1], grouped, size)
+        return attend(together, key, value, scale=scaling).reshape(rows, heads, 1, -1)
     key, value = key.repeat_interleave(grouped, 1), value.repeat_interleave(grouped, 1)
-    if new == key.shape[2]:
+    if new == key.shape[2] and (window is None or new <= window):
         return attend(query, key, value, is_causal=True, scale=scaling)
     old = key.shape[2] - new
     visible = torch.ones((new, key.shape[2]), dtype=torch.bool, device=query.device).tril(old)
+    if window is not None:
+        visible = visible.triu(old - window + 1)
     return attend(query, key, value, attn_mask=visible, scale=scaling)
 
 
-def _runs(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Neighbours of equal length: from, to, length."""
-    runs: list[tuple[int, int, int]] = []
-    for place, length in enumerate(lengths):
-        if runs and runs[-1][2] == length:
-            runs[-1] = runs[-1][0], place + 1, length
-        else:
-            runs.append((place, place + 1, length))
-    return runs
+def decode_masked(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    packing: Packing,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """One token for each part in one call: all slots under a mask. Returns shape (1, tokens, heads, size)."""
+    heads, size = query.shape[1], query.shape[3]
+    slots, width = packing.most_slots, packing.longest
+    key, value = key[:slots, :, :width], value[:slots, :, :width]
+    rows = query.new_zeros((slots, heads, size))
+    rows[packing.slots] = query[0].transpose(0, 1)
+    last = torch.zeros(slots, dtype=torch.long, device=query.device)
+    last[packing.slots] = packing.positions
+    place = torch.arange(width, device=query.device)
+    visible = place <= last[:, None]
+    if window is not None:
+        visible &= place > last[:, None] - window
+    together = rows.view(slots, key.shape[1], -1, size)
+    seen = attend(together, key, value, attn_mask=visible[:, None, None], scale=scaling)
+    return seen.reshape(slots, heads, -1)[packing.slots][None]
 
 
 def register() -> str:
     """Make it known to transformers, and return its name."""
-    AttentionInterface.register(NAME, by_rows)
+    AttentionInterface.register(NAME, packed)
     return NAME

@@ -1,59 +1,62 @@
-"""Keys and values that grow in place: appending a token copies that token, not all that came before it."""
+"""Keys and values of several sequences, each in a slot of its own: who joins or leaves moves nobody else's."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+
+from ranvier.engines.text.packing import Packing
 
 SPARE: Final = 128
 """Positions that are reserved beyond those in use whenever a buffer is made."""
 
 
-class GrowingLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no types
-    """`keys` and `values` are views of the used part of a larger buffer, shape (rows, heads, positions, size)."""
+class SlotCache:
+    """What transformers calls a cache, for packs: set `packing` before each pass.
 
-    keys: Any
-    values: Any
+    Buffers have the shape (slots, heads, positions, size) and grow; a slot is free to whoever names it.
+    """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._view: torch.Tensor | None = None
+    def __init__(self) -> None:
+        self.packing: Packing | None = None
+        self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all buffers."""
+        return sum(buffer.nbytes for pair in self._layers.values() for buffer in pair)
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        """The first ``count`` positions of one slot into another."""
+        with torch.inference_mode():
+            for index, pair in self._layers.items():
+                keys, values = (_grown(buffer, target + 1, buffer.shape[2]) for buffer in pair)
+                keys[target, :, :count] = keys[source, :, :count]
+                values[target, :, :count] = values[source, :, :count]
+                self._layers[index] = keys, values
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append, and return all."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        used = self.keys.shape[-2] if self.keys.numel() else 0
-        end = used + key_states.shape[-2]
-        # Rows that joined or left replace `keys`; the buffer then belongs to nobody.
-        if self._buffers is None or self._view is not self.keys or end > self._buffers[0].shape[2]:
-            self._buffers = (
-                _grown(self.keys, key_states, used, end),
-                _grown(self.values, value_states, used, end),
-            )
-        keys, values = self._buffers
-        keys[:, :, used:end], values[:, :, used:end] = key_states, value_states
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
-        self._view = self.keys
-        return self.keys, self.values
+        """Store a pack's keys and values, shape (1, heads, tokens, size); returns the whole buffers."""
+        assert self.packing is not None, "the caller names the packing"
+        keys, values = self._layers.get(layer) or (key[:, :, :0], value[:, :, :0])
+        slots, positions = self.packing.most_slots, self.packing.longest
+        if slots > len(keys) or positions > keys.shape[2]:
+            positions = positions if positions <= keys.shape[2] else positions + SPARE
+            keys, values = _grown(keys, slots, positions), _grown(values, slots, positions)
+            self._layers[layer] = keys, values
+        where = self.packing.slots, slice(None), self.packing.positions
+        keys[where], values[where] = key[0].transpose(0, 1), value[0].transpose(0, 1)
+        return keys, values
 
 
-def growing_cache(config: Any) -> DynamicCache:
-    """An empty cache for a model that attends to everything."""
-    cache = DynamicCache(config=config)
-    cache.layers = [GrowingLayer() for _ in range(config.num_hidden_layers)]
-    return cache
-
-
-def _grown(old: torch.Tensor, new: torch.Tensor, used: int, end: int) -> torch.Tensor:
-    rows, heads, _, size = new.shape
-    buffer = new.new_empty((rows, heads, end + SPARE, size))
-    if used:
-        buffer[:, :, :used] = old
+def _grown(old: torch.Tensor, slots: int, positions: int) -> torch.Tensor:
+    """The same contents with room for so many at least. Zeros: what nobody attends to must still be a number."""
+    held, heads, used, size = old.shape
+    if slots <= held and positions <= used:
+        return old
+    buffer = old.new_zeros((max(slots, held), heads, max(positions, used), size))
+    buffer[:held, :, :used] = old
     return buffer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,13 +55,48 @@ def pick(logits: Floats, seed: bytes | None, position: int, temperature: float, 
     """
     if temperature == 0 or top_p < 1 or seed is None:
         return choose(scores(logits, seed, position, temperature, top_p))
-    raw = _raw(seed, position, len(logits))
-    scaled = logits / temperature
+    return _pick(logits / temperature, _raw(seed, position, len(logits)))
+
+
+def _pick(scaled: Floats, raw: npt.NDArray[np.uint64]) -> int:
     best = int(np.argmax(scaled))
     reach = _noise(raw.max(keepdims=True))[0] - _noise(raw[best : best + 1])[0]
-    floor = scaled[best] - reach - ROUNDING
-    able = np.flatnonzero(scaled >= floor)
+    able = np.flatnonzero(scaled >= scaled[best] - reach - ROUNDING)
     return int(able[np.argmax(scaled[able] + _noise(raw[able]))])
+
+
+class Weighed(NamedTuple):
+    """What one token of an answer shows: see `ranvier.engines.models.TokenEvidence`."""
+
+    expected: int
+    margin: float
+    logprob: float
+    entropy: float
+
+
+def weigh(
+    logits: Floats, token: int, seed: bytes | None, position: int, temperature: float, top_p: float
+) -> Weighed:
+    """Compare a token with the seeded choice; margin is infinite where the token could not be chosen."""
+    if temperature == 0:
+        best = choose(logits)
+        return Weighed(best, float(logits[best] - logits[token]), log_softmax_at(logits, token), 0.0)
+    if top_p < 1 or seed is None:
+        cut = tempered(logits, temperature, top_p)
+        noise = unseeded_noise(len(logits)) if seed is None else gumbel_noise(seed, position, len(logits))
+        best = choose(cut + noise)
+        gap = float(cut[best] + noise[best] - (cut[token] + noise[token]))
+        return Weighed(best, gap, log_softmax_at(logits, token), entropy(cut))
+    scaled, raw = logits / temperature, _raw(seed, position, len(logits))
+    best = _pick(scaled, raw)
+    two = np.array([best, token])
+    one, other = scaled[two] + _noise(raw[two])
+    shifted = (scaled - scaled.max()).astype(np.float32)
+    weights = np.exp(shifted)
+    total = float(weights.sum())
+    weights *= shifted  # a product of two vectors would wake the threads of a BLAS
+    nats = float(np.log(total)) - float(weights.sum()) / total
+    return Weighed(best, float(one - other), log_softmax_at(logits, token), nats)
 
 
 def choose(perturbed: Floats) -> int:
@@ -76,7 +111,9 @@ def unseeded_noise(vocabulary: int) -> Floats:
 
 def log_softmax_at(logits: Floats, token: int) -> float:
     """The natural log of the model's own probability (temperature 1) of ``token``."""
-    return float(logits[token] - _log_sum_exp(logits))
+    top = float(logits.max())
+    total = np.exp((logits - top).astype(np.float32)).sum(dtype=np.float64)
+    return float(logits[token]) - top - float(np.log(total))
 
 
 def entropy(log_probability: Floats) -> float:

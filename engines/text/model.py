@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from ranvier.engines.errors import NoRoom
 from ranvier.engines.models import (
     SEEDED_GUMBEL,
@@ -16,7 +14,7 @@ from ranvier.engines.models import (
     TextRequest,
     TokenEvidence,
 )
-from ranvier.engines.text.gumbel import choose, entropy, log_softmax_at, scores, tempered
+from ranvier.engines.text.gumbel import weigh
 from ranvier.engines.text.network import Floats, Network
 from ranvier.engines.text.writing import OnToken, Writing
 
@@ -70,7 +68,7 @@ class CausalText:
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[TokenEvidence]:
         """One prefill over prompts and answers; evidence for each answer's tokens."""
-        prompts = [self._network.encode(request.messages) for request in requests]
+        prompts = [self._network.prompt(request.messages, len(request.token_ids)) for request in requests]
         for request in requests:
             if any(not 0 <= token < self._network.vocabulary for token in request.token_ids):
                 raise ValueError("a token id lies outside the vocabulary")
@@ -79,23 +77,16 @@ class CausalText:
         return [self._evidence(request, rows) for request, rows in zip(requests, logits, strict=True)]
 
     def _evidence(self, request: ScoreRequest, logits: Floats) -> TokenEvidence:
-        sampling = request.sampling
-        expected, margin, logprob, nats = [], [], [], []
-        for position, (token, row) in enumerate(zip(request.token_ids, logits, strict=True)):
-            perturbed = scores(row, sampling.seed, position, sampling.temperature, sampling.top_p)
-            best = choose(perturbed)
-            gap = float(perturbed[best] - perturbed[token])
-            expected.append(best)
-            margin.append(gap if np.isfinite(gap) else IMPOSSIBLE)
-            logprob.append(log_softmax_at(row, token))
-            nats.append(
-                entropy(tempered(row, sampling.temperature, sampling.top_p)) if sampling.temperature else 0.0
-            )
+        how = request.sampling
+        seen = [
+            weigh(row, token, how.seed, position, how.temperature, how.top_p)
+            for position, (token, row) in enumerate(zip(request.token_ids, logits, strict=True))
+        ]
         return TokenEvidence(
-            tuple(expected),
-            tuple(margin),
-            tuple(logprob),
-            tuple(nats),
+            tuple(one.expected for one in seen),
+            tuple(min(one.margin, IMPOSSIBLE) for one in seen),
+            tuple(one.logprob for one in seen),
+            tuple(one.entropy for one in seen),
             self._network.end_ids,
             self._network.decode(request.token_ids),
         )

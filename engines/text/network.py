@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,24 +13,25 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ranvier.engines.errors import ModelNotFound, NoRoom
+from ranvier.engines.errors import ModelNotFound, ModelUnsuited, NoRoom
 from ranvier.engines.models import Message
 from ranvier.engines.text.attention import register
-from ranvier.engines.text.cache import growing_cache
+from ranvier.engines.text.cache import SlotCache
+from ranvier.engines.text.packing import Packing, Part
 
 CPU_CACHE: Final = 4 << 30
 """Bytes of system memory that keys and values of one model may take."""
+PACK: Final = 4096
+"""Tokens of one pass of verification; it bounds the memory of that."""
+LOGITS: Final = 1 << 27
+"""Logits of one such pass."""
+PROBE: Final = 24
+"""Tokens on which our attention is held against the model's own when it is loaded."""
+ALIKE: Final = 0.99
+"""Correlation of the logits of both; kernels differ in the last bits, architectures by far more."""
+LETTERS: Final = 16
+"""Characters for each token of the context; what is longer is refused unread."""
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(slots=True)
-class Decoding:
-    """A batch that is being decoded: left-padded, one cache, one row for each request."""
-
-    cache: Any
-    mask: Any
-    lengths: list[int]
-    logits: Floats
 
 
 class Network:
@@ -60,7 +60,21 @@ class Network:
                 "Name a folder with safetensors weights, or a hub id.",
             ) from error
         model.eval().to(device)
-        return cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
+        network = cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
+        network._check_attention(source)
+        return network
+
+    def _check_attention(self, source: str) -> None:
+        """Raises `ModelUnsuited` where packed attention leaves out what this architecture adds to plain attention."""
+        ids = [self.end_ids[0], *range(min(PROBE, self.vocabulary))]
+        with torch.inference_mode():
+            self._model.set_attn_implementation("eager")
+            plain = _numpy(self._model(input_ids=torch.tensor([ids], device=self.device)).logits[0, -1:])
+            self._model.set_attn_implementation(register())
+        (packed,) = self.prefill([ids], [[0]])
+        alike = float(np.corrcoef(plain[0], packed[0])[0, 1])
+        if not alike > ALIKE:
+            raise ModelUnsuited(source, alike)
 
     def pruned(self, layers: int) -> Network:
         """The same weights without the layers after ``layers``: shares all tensors, costs no memory."""
@@ -70,6 +84,7 @@ class Network:
         copy.model.embed_tokens, copy.model.norm = self._model.model.embed_tokens, self._model.model.norm
         copy.model.rotary_emb, copy.lm_head = self._model.model.rotary_emb, self._model.lm_head
         copy.model.layers = torch.nn.ModuleList(self._model.model.layers[:layers])
+        copy.set_attn_implementation(register())
         copy.eval()
         return Network(copy, self._tokenizer, f"{self.digest}-{layers}", self.dtype, self.device)
 
@@ -132,6 +147,16 @@ class Network:
         text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def prompt(self, messages: Sequence[Message], answer: int) -> list[int]:
+        """`encode`, with room for an answer of so many tokens in the context; raises ValueError where there is none."""
+        letters = sum(len(turn.content) for turn in messages)
+        if letters > LETTERS * self.context:
+            raise ValueError(f"{letters} characters do not fit into a context of {self.context} tokens")
+        ids = self.encode(messages)
+        if len(ids) + answer > self.context:
+            raise ValueError(f"{len(ids) + answer} tokens do not fit into a context of {self.context}")
+        return ids
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
         return str(
@@ -140,111 +165,51 @@ class Network:
             )
         )
 
-    def start(self, prompts: Sequence[Sequence[int]]) -> Decoding:
-        """Read the prompts; ``logits`` of the result are for each row's first token, shape (rows, vocabulary)."""
-        ids, mask = self._pad(prompts)
-        cache = growing_cache(self._model.config)
-        with torch.inference_mode():
-            out = self._model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=_positions(mask),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-                row_lengths=[len(prompt) for prompt in prompts],
-            )
-        return Decoding(cache, mask, [len(prompt) for prompt in prompts], _numpy(out.logits[:, -1]))
+    def read(self, cache: SlotCache, parts: Sequence[Part]) -> Floats:
+        """Read tokens into their slots in one pass; the logits that the parts ask for, shape (logits, vocabulary)."""
+        return _numpy(self._forward(Packing(tuple(parts), self.device), cache))
 
-    def step(self, decoding: Decoding, tokens: Sequence[int]) -> None:
-        """Append one token to each row; ``decoding.logits`` become those of the next."""
-        rows = len(tokens)
-        decoding.mask = torch.cat([decoding.mask, decoding.mask.new_ones((rows, 1))], dim=1)
-        positions = torch.tensor([[length] for length in decoding.lengths], device=self.device)
-        with torch.inference_mode():
-            out = self._model(
-                input_ids=torch.tensor([[token] for token in tokens], device=self.device),
-                attention_mask=decoding.mask,
-                position_ids=positions,
-                past_key_values=decoding.cache,
-                use_cache=True,
-                row_lengths=[length + 1 for length in decoding.lengths],
-            )
-        decoding.lengths = [length + 1 for length in decoding.lengths]
-        decoding.logits = _numpy(out.logits[:, -1])
-
-    def extend(self, decoding: Decoding, tokens: Sequence[int]) -> None:
-        """Read more of the one prompt of ``decoding``; its logits become those after the last of ``tokens``."""
-        decoding.mask = torch.cat([decoding.mask, decoding.mask.new_ones((1, len(tokens)))], dim=1)
-        begin = decoding.lengths[0]
-        with torch.inference_mode():
-            out = self._model(
-                input_ids=torch.tensor([list(tokens)], device=self.device),
-                attention_mask=decoding.mask,
-                position_ids=torch.arange(begin, begin + len(tokens), device=self.device)[None],
-                past_key_values=decoding.cache,
-                use_cache=True,
-                logits_to_keep=1,
-                row_lengths=[begin + len(tokens)],
-            )
-        decoding.lengths = [begin + len(tokens)]
-        decoding.logits = _numpy(out.logits[:, -1])
-
-    def join(self, decoding: Decoding, others: Decoding) -> None:
-        """Put the rows of ``others`` below; the shorter get padding on their left, which nobody attends to."""
-        width = max(decoding.mask.shape[1], others.mask.shape[1])
-        with torch.inference_mode():
-            for mine, theirs in zip(decoding.cache.layers, others.cache.layers, strict=True):
-                mine.keys = torch.cat([_widened(mine.keys, width), _widened(theirs.keys, width)])
-                mine.values = torch.cat([_widened(mine.values, width), _widened(theirs.values, width)])
-            masks = [
-                torch.nn.functional.pad(each.mask, (width - each.mask.shape[1], 0))
-                for each in (decoding, others)
-            ]
-            decoding.mask = torch.cat(masks)
-        decoding.lengths = [*decoding.lengths, *others.lengths]
-        decoding.logits = np.concatenate([decoding.logits, others.logits])
-
-    def keep(self, decoding: Decoding, rows: Sequence[int]) -> None:
-        """Drop all rows but these, in this order, and the padding that all of them have."""
-        index = torch.tensor(list(rows), device=self.device)
-        decoding.cache.batch_select_indices(index)
-        decoding.mask = decoding.mask[index]
-        lead = int(decoding.mask.argmax(dim=1).min())
-        if lead:
-            decoding.mask = decoding.mask[:, lead:]
-            for layer in decoding.cache.layers:
-                layer.keys, layer.values = layer.keys[:, :, lead:], layer.values[:, :, lead:]
-        decoding.lengths = [decoding.lengths[row] for row in rows]
-        decoding.logits = decoding.logits[list(rows)]
-
-    def prefill(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> list[Floats]:
+    def prefill(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Iterator[Floats]:
         """For each row the logits that precede each token of its answer, shape (len(answer), vocabulary)."""
-        ids, mask = self._pad([[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)])
-        with torch.inference_mode():
-            hidden = self._model.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=_positions(mask),
-                use_cache=False,
-                row_lengths=[
-                    len(prompt) + len(answer) for prompt, answer in zip(prompts, answers, strict=True)
-                ],
-            ).last_hidden_state
-            return [
-                _numpy(self._model.lm_head(row[-len(answer) - 1 : -1]))
-                if answer
-                else np.zeros((0, self.vocabulary))
-                for row, answer in zip(hidden, answers, strict=True)
-            ]
+        parts = [
+            # What follows the last token is asked for by nobody: it need not be read.
+            Part(0, 0, [*prompt, *answer[:-1]], len(answer))
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        for pack in _packs(parts, LOGITS // self.vocabulary):
+            logits = self._forward(Packing(tuple(pack), self.device, cached=False), None)
+            begin = 0
+            for part in pack:
+                yield _numpy(logits[begin : begin + part.logits])
+                begin += part.logits
 
-    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """Left-padded ids and mask, so that the newest token of every row stands in the last column."""
-        width = max(len(row) for row in rows)
-        filler = self._tokenizer.pad_token_id or 0
-        ids = torch.tensor([[filler] * (width - len(row)) + list(row) for row in rows], device=self.device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
-        return ids, mask
+    def _forward(self, packing: Packing, cache: SlotCache | None) -> torch.Tensor:
+        if cache is not None:
+            cache.packing = packing
+        with torch.inference_mode():
+            out = self._model(
+                input_ids=packing.ids,
+                position_ids=packing.positions[None],
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=packing.wanted,
+                packing=packing,
+            )
+        logits: torch.Tensor = out.logits[0]
+        return logits
+
+
+def _packs(parts: Sequence[Part], most: int) -> Iterator[list[Part]]:
+    """In order, as many as fit into `PACK` tokens and ``most`` logits; one at least."""
+    pack, tokens, logits = list[Part](), 0, 0
+    for part in parts:
+        tokens, logits = tokens + len(part.tokens), logits + part.logits
+        if pack and (tokens > PACK or logits > most):
+            yield pack
+            pack, tokens, logits = [], len(part.tokens), part.logits
+        pack.append(part)
+    if pack:
+        yield pack
 
 
 def digest_of(folder: Path) -> str:
@@ -257,15 +222,6 @@ def digest_of(folder: Path) -> str:
             with path.open("rb") as file:
                 total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
-
-
-def _widened(states: Any, width: int) -> Any:
-    """Keys or values, shape (rows, heads, positions, size), with so many positions."""
-    return torch.nn.functional.pad(states, (0, 0, width - states.shape[2], 0))
-
-
-def _positions(mask: Any) -> Any:
-    return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def _numpy(tensor: Any) -> Floats:

@@ -12,20 +12,28 @@ from ranvier.engines.text.network import Floats, Network
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """``key`` is the asker's own name for it; ``said`` the text that was handed out so far."""
+    """``key`` is the asker's own name for it; ``slot`` its place in the cache, which holds ``read`` of its tokens."""
 
     key: Any
     request: TextRequest
     prompt: list[int]
+    slot: int
+    read: int = 0
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     said: str = ""
+    """The text that was handed out so far."""
     finish: FinishReason | None = None
 
     @property
     def known(self) -> list[int]:
-        """What is to be read before the next token can be chosen: the prompt, and what was written of the answer."""
+        """All its tokens: the prompt, and what was written of the answer."""
         return [*self.prompt, *self.token_ids]
+
+    @property
+    def unread(self) -> int:
+        """How many of those the model has still to read before the next token can be chosen."""
+        return len(self.prompt) + len(self.token_ids) - self.read
 
     @property
     def longest(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from ranvier.engines.errors import NoRoom
@@ -47,16 +49,98 @@ def test_who_joins_late_gets_what_it_gets_alone(tiny: Any) -> None:
 
 
 def test_neighbours_do_not_move_the_numbers(tiny: Any) -> None:
+    from ranvier.engines.text.cache import SlotCache
+    from ranvier.engines.text.packing import Part
+
     network = tiny._network
     prompts = [[5 + place % 9 for place in range(length)] for length in (3, 40, 17)]
-    together = network.start(prompts)
-    for token in (7, 8, 9):
-        network.step(together, [token] * 3)
-    for place, prompt in enumerate(prompts):
-        single = network.start([prompt])
-        for token in (7, 8, 9):
-            network.step(single, [token])
-        np.testing.assert_allclose(together.logits[place], single.logits[0], atol=2e-5, rtol=0)
+    shared, read = SlotCache(), network.read
+    together = read(shared, [Part(slot, 0, prompt) for slot, prompt in enumerate(prompts)])
+    for place, token in enumerate((7, 8, 9)):
+        together = read(shared, [Part(slot, len(one) + place, [token]) for slot, one in enumerate(prompts)])
+    for slot, prompt in enumerate(prompts):
+        single = SlotCache()
+        read(single, [Part(0, 0, prompt)])
+        last = read(single, [Part(0, len(prompt), [7, 8, 9])])
+        np.testing.assert_allclose(together[slot], last[0], atol=2e-5, rtol=0)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    chats=some.lists(
+        some.tuples(some.integers(0, 5), some.integers(1, 40), some.integers(1, 9), some.integers(0, 3)),
+        min_size=1, max_size=8,
+    )
+)  # fmt: skip
+def test_whoever_joins_whenever_writes_what_it_writes_alone(
+    tiny: Any, chats: list[tuple[int, int, int, int]]
+) -> None:
+    """Shared beginnings, longer and shorter neighbours, slots that others left: none of it shows."""
+    asked = [request(number, words=words, max_tokens=most) for number, words, most, _ in chats]
+    writing, done = tiny.writing(), dict[int, Any]()
+    for number, one in enumerate(asked):
+        writing.join(number, one)
+        for _ in range(chats[number][3]):
+            done.update(writing.step())
+    done.update(finished(writing))
+    assert [done[n].token_ids for n in range(len(asked))] == [alone(tiny, one).token_ids for one in asked]
+
+
+def test_a_known_beginning_is_not_read_again(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of one who still writes, nor that of one who has left."""
+    writing, asked = tiny.writing(), request(1, words=60, max_tokens=30)
+    writing.join(0, asked)
+    writing.step()
+    writing.join(1, replace(asked, sampling=replace(asked.sampling, seed=b"z" * 32)))
+    assert [row.unread for row in writing._rows] == [1, 1]
+    done = finished(writing)
+    writing.join(2, asked)
+    assert writing._rows[0].unread == 1
+    done.update(finished(writing))
+    assert done[0].token_ids == done[2].token_ids == alone(tiny, asked).token_ids != done[1].token_ids
+
+
+def test_what_is_kept_while_idle_is_bounded(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ranvier.engines.text.slots.KEPT", 1)
+    writing = tiny.writing()
+    writing.join(0, request(1, words=60))
+    finished(writing)
+    assert writing._slots.cache.bytes == 0
+
+
+@pytest.mark.parametrize("window", [None, 7])
+def test_one_masked_call_is_row_by_row(window: int | None) -> None:
+    """What a GPU does for a step of decoding, held against what a CPU does."""
+    import torch
+
+    from ranvier.engines.text.attention import decode_masked, packed
+    from ranvier.engines.text.packing import Packing, Part
+
+    torch.manual_seed(1)
+    parts = (Part(0, 4, [1]), Part(1, 19, [1]), Part(2, 19, [1]), Part(5, 11, [1]))
+    packing = Packing(parts, "cpu")
+    query = torch.randn(1, 6, 4, 8)
+    key, value = torch.randn(6, 3, 24, 8), torch.randn(6, 3, 24, 8)
+    rows, _ = packed(None, query, key, value, None, packing=packing, sliding_window=window)
+    masked = decode_masked(query, key, value, packing, None, window)
+    torch.testing.assert_close(rows, masked)
+
+
+def test_an_architecture_that_attends_otherwise_is_refused(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ranvier.engines.errors import ModelUnsuited
+    from ranvier.engines.text import attention
+    from ranvier.engines.text.network import Network
+
+    whole = attention._attend
+    monkeypatch.setattr(attention, "_attend", lambda *args: torch_softcapped(whole(*args)))
+    with pytest.raises(ModelUnsuited, match="name that as an upstream"):
+        Network.load(str(tiny_folder), dtype="float32", device="cpu")
+
+
+def torch_softcapped(seen: Any) -> Any:
+    return -seen.flip(-1)
 
 
 def test_a_long_prompt_holds_nobody_up(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,15 +173,14 @@ def test_no_room_is_said_before_work_begins(tiny: Any) -> None:
 @pytest.mark.parametrize("layer", [0, 1])
 def test_out_of_memory_costs_one_answer(tiny: Any, monkeypatch: pytest.MonkeyPatch, layer: int) -> None:
     """Also between two layers, when some have the new token already."""
-    from ranvier.engines.text.cache import GrowingLayer
+    from ranvier.engines.text.cache import SlotCache
 
     asked = [request(number, words=4 + 9 * number) for number in range(4)]
     writing = tiny.writing()
     for number, one in enumerate(asked):
         writing.join(number, one)
-    while len(writing._live) < 4:
-        writing.step()
-    update, left = GrowingLayer.update, [layer]
+    writing.step()
+    update, left = SlotCache.update, [layer]
 
     def failing(self: Any, *args: Any, **kwargs: Any) -> Any:
         left[0] -= 1
@@ -105,7 +188,7 @@ def test_out_of_memory_costs_one_answer(tiny: Any, monkeypatch: pytest.MonkeyPat
             raise MemoryError
         return update(self, *args, **kwargs)
 
-    monkeypatch.setattr(GrowingLayer, "update", failing)
+    monkeypatch.setattr(SlotCache, "update", failing)
     done = finished(writing)
     assert isinstance(done.pop(3), NoRoom)
     assert {key: made.token_ids for key, made in done.items()} == {
@@ -118,14 +201,14 @@ def test_out_of_memory_while_reading_costs_the_newcomer(tiny: Any, monkeypatch: 
     writing.join(0, request(1))
     writing.step()
     writing.join(1, request(2, words=50))
-    start = type(tiny._network).start
+    read = type(tiny._network).read
 
-    def failing(self: Any, prompts: Any) -> Any:
-        if len(prompts[0]) > 40:
+    def failing(self: Any, cache: Any, parts: Any) -> Any:
+        if any(len(part.tokens) > 40 for part in parts):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate much")
-        return start(self, prompts)
+        return read(self, cache, parts)
 
-    monkeypatch.setattr(type(tiny._network), "start", failing)
+    monkeypatch.setattr(type(tiny._network), "read", failing)
     done = finished(writing)
     assert isinstance(done[1], NoRoom)
     assert done[0].token_ids == alone(tiny, request(1)).token_ids

@@ -1,0 +1,205 @@
+"""Text engines beside each other in one run: ours, padded `generate`, one at a time, llama.cpp; and the first token.
+
+    python benchmarks/engines/text.py [--model FOLDER] [--gguf FILE] [--json FILE]
+
+Thirty-two chats of mixed length, sampled at temperature 1, one thread for every lane. A figure is the tokens that
+were asked for and written, for each second of processor time, reading the prompts included. The lane of llama.cpp
+needs `xllamacpp` and a GGUF file of the model; without them it is not measured, and its name says which file it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ranvier.engines.meter import EngineMeter
+from ranvier.engines.models import Message, Sampling, TextRequest
+from ranvier.engines.served import Served
+from ranvier.engines.store import Store
+from ranvier.engines.text.model import CausalText
+from ranvier.engines.text.network import Network
+
+CHATS = 32
+SINGLES = 6
+"""Chats that are written one at a time: every fifth or so, for all of them would take minutes and say the same."""
+TRIES = 5
+WORDS = ("the", "old", "keeper", "counted", "ships", "and", "wrote", "names", "into", "a", "book")
+
+
+def chats() -> list[TextRequest]:
+    """Prompts of about 40 to 240 tokens, answers of 16 to 128, in an order that mixes them."""
+    made = []
+    for number in range(CHATS):
+        words = [WORDS[(number + place) % len(WORDS)] for place in range(8 + 37 * number % 200)]
+        asked = Message("user", "Continue this story at length: " + " ".join(words))
+        sampling = Sampling(max_tokens=16 + 29 * number % 113, seed=bytes([number]) * 32)
+        made.append(TextRequest((asked,), sampling))
+    return made
+
+
+def spent(work: Callable[[], int]) -> float:
+    """Tokens for each second of processor time; ``work`` returns how many it wrote."""
+    began = time.process_time()
+    tokens = work()
+    return tokens / (time.process_time() - began)
+
+
+def ours(model: CausalText, asked: Sequence[TextRequest]) -> int:
+    """All at once, through the engine's own batch."""
+    return sum(len(one.token_ids) for one in model.generate(asked))
+
+
+def singly(model: CausalText, asked: Sequence[TextRequest]) -> int:
+    """One after the other, through the same engine."""
+    return sum(ours(model, [one]) for one in asked)
+
+
+def padded(folder: str, asked: Sequence[TextRequest]) -> int:
+    """`generate` of transformers over one padded batch; tokens that nobody asked for do not count."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    turns = [[{"role": "user", "content": one.messages[0].content}] for one in asked]
+    texts = [tokenizer.apply_chat_template(one, tokenize=False, add_generation_prompt=True) for one in turns]
+    batch = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+    longest = max(one.sampling.max_tokens for one in asked)
+    with torch.inference_mode():
+        out = model.generate(
+            **batch, max_new_tokens=longest, do_sample=True, temperature=1.0, top_k=0, top_p=1.0
+        )
+    ends = model.generation_config.eos_token_id
+    written = 0
+    for one, row in zip(asked, out[:, batch["input_ids"].shape[1] :].tolist(), strict=True):
+        whole = row.index(ends) + 1 if ends in row else len(row)
+        written += min(whole, one.sampling.max_tokens)
+    return written
+
+
+class Llama:
+    """llama.cpp's own server in this process: as many slots as chats, continuous batching on."""
+
+    def __init__(self, gguf: Path, slots: int) -> None:
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(gguf)
+        params.n_parallel, params.n_ctx = slots, 512 * slots
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+        params.n_gpu_layers, params.warmup, params.cont_batching = 0, True, True
+        self._server = xllamacpp.Server(params)
+
+    def write(self, asked: Sequence[TextRequest]) -> int:
+        """Every chat from a thread of its own; the tokens that the server counted."""
+        with ThreadPoolExecutor(len(asked)) as pool:
+            return sum(pool.map(self._one, asked))
+
+    def _one(self, asked: TextRequest) -> int:
+        body = {
+            "messages": [{"role": "user", "content": asked.messages[0].content}],
+            "max_tokens": asked.sampling.max_tokens, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0,
+            "cache_prompt": False,
+        }  # fmt: skip
+        # Over its port: its Python calls may hold the interpreter, and chats would wait for one another.
+        url = f"{self._server.listening_address}/v1/chat/completions"
+        sent = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urlopen(sent) as reply:
+            return int(json.load(reply)["usage"]["completion_tokens"])
+
+
+async def first_token(served: Served, asked: TextRequest) -> float:
+    """Seconds from the request to the first piece of its answer."""
+    began = time.perf_counter()
+    spoken = asyncio.Event()
+    task = asyncio.ensure_future(served.do("generate", asked, lambda _piece: spoken.set()))
+    await spoken.wait()
+    waited = time.perf_counter() - began
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return waited
+
+
+async def first_tokens(model: CausalText, asked: Sequence[TextRequest]) -> tuple[float, float]:
+    """Median time to the first token: alone, and while 31 others write."""
+    served = Served(model, EngineMeter(), max_batch=CHATS)
+    probe = asked[9]
+    alone = [await first_token(served, probe) for _ in range(TRIES)]
+    others = [TextRequest(one.messages, Sampling(max_tokens=400, temperature=0.0)) for one in asked[:31]]
+    writing: set[int] = set()
+    tasks = [
+        asyncio.ensure_future(served.do("generate", one, lambda _piece, number=number: writing.add(number)))
+        for number, one in enumerate(others)
+    ]
+    while len(writing) < len(others):  # noqa: ASYNC110  what is awaited is a count
+        await asyncio.sleep(0.01)
+    beside = []
+    for _ in range(TRIES):
+        await asyncio.sleep(0.37)
+        beside.append(await first_token(served, probe))
+    ended = sum(task.done() for task in tasks)
+    Console().print(f"{ended} of the 31 others had ended when the last first token came")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await served.worker.stop()
+    return statistics.median(alone), statistics.median(beside)
+
+
+def main() -> None:
+    """Measure, and print one table."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--model", default=str(Store().path("smollm2")))
+    options.add_argument("--gguf", type=Path)
+    options.add_argument("--json", type=Path)
+    how = options.parse_args()
+    torch.set_num_threads(1)
+    asked, model = (
+        chats(),
+        CausalText("text", Network.load(how.model, dtype="bfloat16", device="cpu", digest="-")),
+    )
+    ours(model, asked[:2])
+    table = Table("figure", "value", "ours by it", "bar", "met")
+    rate = spent(lambda: ours(model, asked))
+    table.add_row("ours, 32 of mixed length, bf16", f"{rate:.1f} tokens/CPU-s", "", "", "")
+    rivals = [
+        ("padded generate of transformers", spent(lambda: padded(how.model, asked)), 1.2),
+        ("one at a time", spent(lambda: singly(model, asked[:: CHATS // SINGLES])), 8.0),
+    ]
+    if how.gguf is not None:
+        llama = Llama(how.gguf, CHATS)
+        llama.write(asked[:2])
+        rivals.append((f"llama.cpp, {how.gguf.name}", spent(lambda: llama.write(asked)), 1.4))
+    for name, value, bar in rivals:
+        ratio = rate / value
+        table.add_row(
+            name, f"{value:.1f} tokens/CPU-s", f"{ratio:.2f}", f"≥ {bar:g}", "yes" if ratio >= bar else "NO"
+        )
+    alone, beside = asyncio.run(first_tokens(model, asked))
+    ratio = beside / alone
+    table.add_row("first token alone", f"{alone * 1000:.0f} ms", "", "", "")
+    table.add_row(
+        "with 31 others", f"{beside * 1000:.0f} ms", f"{ratio:.2f}", "≤ 3", "yes" if ratio <= 3 else "NO"
+    )
+    Console(width=110).print(table)
+    if how.json is not None:
+        kept = {
+            "ours": rate,
+            **{name: value for name, value, _ in rivals},
+            "alone_s": alone,
+            "beside_s": beside,
+        }
+        how.json.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
