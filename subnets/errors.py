@@ -6,6 +6,7 @@ SubnetError
     NotCommitted        a revealed secret is not the one that was committed to
     BadName             a name that a new subnet cannot have
     FolderTaken         a new package's folder exists already
+    CalibrationUnfit    a file that is no calibration (verification)
 """
 
 from __future__ import annotations

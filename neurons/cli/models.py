@@ -12,7 +12,9 @@ from ranvier.neurons.cli.tables import show
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Prepare models and list them.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Prepare models, list them, count what they look like."
+)
 
 
 @app.command()
@@ -65,3 +67,28 @@ class Bars:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(what, total=total, name=name)
         self._bars.update(self._tasks[name], description=what, completed=done, total=total)
+
+
+@app.command()
+def calibrate(
+    name: Annotated[str, typer.Argument(help="A text model: prepared, a folder, or a hub id.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    dtype: Annotated[str, typer.Option(help="bfloat16, float16 or float32.")] = "bfloat16",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    answers: Annotated[int, typer.Option(min=16, help="Of each honest way; more is surer and slower.")] = 256,
+) -> None:
+    """Count what honest answers of a text model look like beside cheaper ones; validators judge by the file."""
+    from ranvier.engines.load import Loader
+    from ranvier.subnets.text.calibrate import calibrate as count
+    from ranvier.subnets.text.calibrate import write
+    from ranvier.subnets.verification import read_calibration
+
+    wider = "float32" if dtype != "float32" else "bfloat16"
+    network, other = (Loader(device=device, dtype=kind).network(name) for kind in (dtype, wider))
+    found = count(name, network, other, answers=answers, say=typer.echo)
+    write(found, out)
+    rows = [
+        (way, str(sum(map(sum, counts))), f"{found.drift(way):+.4f}") for way, counts in found.ways.items()
+    ]
+    show(("way of answering", "tokens", "nats a token"), rows, as_json=False)
+    read_calibration(out)  # says so if these counts cannot be used

@@ -80,6 +80,7 @@ class Host:
         settings = ValidatorSettings(
             **self._common(member),
             round_blocks=self._plan.round_blocks,
+            settings={"audit_rate": 1.0},  # few answers: every one is looked at
             events=str(self._folder.events(member.name)),
         )
         subnet = self._subnet

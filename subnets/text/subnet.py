@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
-from ranvier.engines import SEEDED_GUMBEL, EngineUnfit, ScoreRequest, TokenEvidence
+from ranvier.engines import SEEDED_GUMBEL, EngineUnfit, ModelInfo, ScoreRequest, TokenEvidence
 from ranvier.subnets.speed import banded
 from ranvier.subnets.subnet import (
     Answer,
@@ -20,19 +22,33 @@ from ranvier.subnets.subnet import (
     Task,
     Verdict,
 )
+from ranvier.subnets.text.calibrate import shipped
 from ranvier.subnets.text.cheats import CHEATS
-from ranvier.subnets.text.evidence import Pool, Thresholds, fault, shipped_thresholds
 from ranvier.subnets.text.families import Prompt, compose
 from ranvier.subnets.text.miner import TextMiner, messages, sampling
 from ranvier.subnets.text.synapse import TextGeneration
+from ranvier.subnets.verification import (
+    Bounds,
+    Calibration,
+    SequentialTest,
+    ending_fault,
+    places,
+    read_calibration,
+)
 
 
 class TextSettings(SubnetSettings):
     """Settings of the text subnet."""
 
     deadline: float = Field(default=30.0, gt=0, description="seconds a miner has for one answer")
+    audit_rate: float = Field(
+        default=0.2, gt=0, le=1, description="share of answers verified, drawn after they came"
+    )
     max_tokens: int = Field(default=48, ge=16, le=1024, description="tokens asked for")
     temperature: float = Field(default=0.9, ge=0.1, le=2, description="sampling temperature")
+    calibration: Path | None = Field(
+        default=None, description="what honest answers of the model look like (`ranvier models calibrate`)"
+    )
     power: float = Field(
         default=1.5, gt=0, description="exponent applied to averages before weights are normalised"
     )
@@ -47,7 +63,7 @@ class TextSubnet(Subnet[TextGeneration]):
     engine: ClassVar[EngineNeed | None] = EngineNeed("text", frozenset({SEEDED_GUMBEL, "score"}))
     miner: ClassVar[type[TextMiner]] = TextMiner
     cheats: ClassVar[Mapping[str, Cheat]] = CHEATS
-    thresholds: ClassVar[Thresholds] = shipped_thresholds()
+    bounds: ClassVar[Bounds] = Bounds()
 
     @property
     def settings(self) -> TextSettings:
@@ -68,10 +84,15 @@ class TextSubnet(Subnet[TextGeneration]):
                 )
                 yield Task(peer, request, prompt)
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Raises `CalibrationUnfit` for a file that is none."""
+        return read_calibration(self.settings.calibration) if self.settings.calibration else shipped()
+
     async def score(self, round: Round, answers: Sequence[Answer[TextGeneration]]) -> list[Verdict]:
         """One batched prefill over everything that can be judged."""
-        vocabulary = await self._vocabulary()
-        unfit = [_unfit(answer, vocabulary) for answer in answers]
+        info = await self._model()
+        unfit = [_unfit(answer, int(str(info.extra["vocabulary"]))) for answer in answers]
         sound = [answer for answer, why in zip(answers, unfit, strict=True) if why is None]
         evidence = dict(zip(map(id, sound), await self._evidence(round, sound), strict=True))
         verdicts = [
@@ -80,13 +101,20 @@ class TextSubnet(Subnet[TextGeneration]):
         ]
         return banded(answers, verdicts, units="token_ids")
 
-    async def _vocabulary(self) -> int:
+    async def _model(self) -> ModelInfo:
         if self.context.engine is None:
             raise EngineUnfit("(none)", "the text subnet needs a text engine; name one with --engine")
         info = await self.context.engine.require(
             "text", self.engine.features if self.engine else (), self.context.model
         )
-        return int(str(info.extra["vocabulary"]))
+        known = self.calibration
+        if (info.id, info.dtype, info.device.partition(":")[0]) != (known.model, known.dtype, known.device):
+            raise EngineUnfit(
+                f"{info.id} ({info.dtype}, {info.device})",
+                f"answers are judged as those of {known.model} ({known.dtype}, {known.device}); count this model's "
+                "with `ranvier models calibrate` and name the file: --set calibration=FILE",
+            )
+        return info
 
     async def _evidence(self, round: Round, answers: Sequence[Answer[TextGeneration]]) -> list[TokenEvidence]:
         if not answers or self.context.engine is None:
@@ -100,33 +128,36 @@ class TextSubnet(Subnet[TextGeneration]):
     def _judge(self, answer: Answer[TextGeneration], evidence: TokenEvidence) -> Verdict:
         """Validity; the value is the verified volume, still without the speed band."""
         request, reply, hotkey = answer.task.request, answer.reply, answer.task.peer.hotkey
-        limits = self.thresholds
-        pool = Pool.read(self._recall(hotkey)).add(evidence, reply.token_ids, limits)
-        self._remember(hotkey, pool)
+        found = places(evidence, reply.token_ids)
+        test = SequentialTest.read(self._recall(hotkey)).add(self.calibration.weigh(found), self.bounds)
+        # Proof is acted upon once: what comes after the penalty is judged anew.
+        self._remember(hotkey, test.again() if test.caught else test)
         facts = {
-            "share": pool.share,
-            "margin": pool.margin,
-            "tokens": float(pool.tokens),
+            "suspicion": test.suspicion(self.bounds),
+            "share": sum(margin == 0 for _, margin in found) / max(1, len(found)),
+            "tokens": float(test.seen),
             "correct": _correct(answer.task.reference, reply.text),
         }
-        wrong = fault(request, reply, evidence)
+        shown = f"{test.score:+.1f} of {self.bounds.proof:.1f} nats against it, {test.passed} tests passed"
+        if test.caught:
+            return Verdict(0.0, f"another computation: {shown}", caught=True, evidence=facts)
+        wrong = ending_fault(
+            reply.token_ids, reply.finish_reason, reply.text, evidence, max_tokens=request.max_tokens
+        )
         if wrong is not None:
             return Verdict(0.0, wrong, evidence=facts)
-        if pool.tokens < limits.minimum_tokens:
-            return Verdict(None, f"evidence: {pool.tokens} of {limits.minimum_tokens} tokens", evidence=facts)
-        shown = f"share {pool.share:.3f}, margin {pool.margin:.4f}"
-        if pool.share < limits.caught_share or pool.margin > limits.caught_margin:
-            return Verdict(0.0, f"another computation: {shown}", caught=True, evidence=facts)
-        if pool.share < limits.lowest_share(pool.tokens) or pool.margin > limits.highest_margin(pool.tokens):
+        if test.seen < self.calibration.least:
+            return Verdict(None, f"evidence: {test.seen} of {self.calibration.least} tokens", evidence=facts)
+        if test.standing(self.bounds) == "doubtful":
             return Verdict(0.0, f"doubtful: {shown}", evidence=facts)
         return Verdict(len(reply.token_ids) / request.max_tokens, f"valid: {shown}", evidence=facts)
 
     def _recall(self, hotkey: str) -> object:
-        return None if self.context.memory is None else self.context.memory.get(hotkey, "pool")
+        return None if self.context.memory is None else self.context.memory.get(hotkey, "test")
 
-    def _remember(self, hotkey: str, pool: Pool) -> None:
+    def _remember(self, hotkey: str, test: SequentialTest) -> None:
         if self.context.memory is not None:
-            self.context.memory.put(hotkey, "pool", pool.stored())
+            self.context.memory.put(hotkey, "test", test.stored())
 
 
 def _unfit(answer: Answer[TextGeneration], vocabulary: int) -> str | None:

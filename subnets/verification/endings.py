@@ -1,0 +1,35 @@
+"""Where an answer ends: only where the model ends, or where the limit is; and its text is what its tokens spell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ranvier.engines import TokenEvidence
+
+
+def ending_fault(
+    token_ids: Sequence[int],
+    finish_reason: Literal["stop", "length"] | str,
+    text: str,
+    evidence: TokenEvidence,
+    *,
+    max_tokens: int,
+) -> str | None:
+    """What is wrong with the shape of an answer that has tokens; None if nothing is."""
+    ends = set(evidence.end_token_ids)
+    if len(token_ids) > max_tokens:
+        return "more tokens than were asked for"
+    if any(token in ends for token in token_ids[:-1]):
+        return "goes on after the end token"
+    if finish_reason not in ("stop", "length"):
+        return "neither ends nor reaches the limit"
+    if finish_reason == "stop" and token_ids[-1] not in ends:
+        return "stops without the end token"
+    if finish_reason == "stop" and evidence.expected[-1] not in ends:
+        return "ends where the model goes on"
+    if finish_reason == "length" and len(token_ids) != max_tokens:
+        return "stops before the limit"
+    if text != evidence.text:
+        return "the text is not what its tokens spell"
+    return None
