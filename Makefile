@@ -7,15 +7,15 @@ PATHS := src tests examples benchmarks scripts
 help:            ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.full: pyproject.toml scripts/install
+$(VENV)/.full: pyproject.toml scripts/install scripts/constraints.txt
 	scripts/install $(VENV) models,dev
 	@touch $@
 
 $(VENV)/.subtensor: $(VENV)/.full
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable ".[subtensor]"
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint scripts/constraints.txt --editable ".[subtensor]"
 	@touch $@
 
-$(VENV)-lite/.base: pyproject.toml scripts/install
+$(VENV)-lite/.base: pyproject.toml scripts/install scripts/constraints.txt
 	scripts/install $(VENV)-lite ""
 	@touch $@
 
@@ -42,6 +42,7 @@ test: $(VENV)/.subtensor models          ## the fast suite
 	$(RUN)/python -m pytest -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.subtensor $(VENV)-legacy/.ready models          ## what test leaves out
+	$(RUN)/ranvier models prepare smollm2-gguf
 	$(RUN)/python -m pytest -m slow $(ARGS)
 
 test-all: test test-slow          ## both suites

@@ -190,7 +190,7 @@ class Network:
             out = self._model(
                 input_ids=packing.ids,
                 position_ids=packing.positions[None],
-                past_key_values=cache,
+                cache=cache,
                 use_cache=cache is not None,
                 logits_to_keep=packing.wanted,
                 packing=packing,
