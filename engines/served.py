@@ -38,6 +38,11 @@ class Served:
         info: ModelInfo = self._model.info
         return info
 
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return self.worker.waiting
+
     async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
         """Queue a request and wait for its result; raises `Full`, `Stopped`, or what the model raised."""
         with self._meter.request():

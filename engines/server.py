@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,10 +27,12 @@ from ranvier.engines.codec import (
     TextsBody,
 )
 from ranvier.engines.errors import EngineError
-from ranvier.engines.meter import CONTENT_TYPE, EngineMeter
+from ranvier.engines.meter import CONTENT_TYPE
+from ranvier.engines.models import ModelInfo
 from ranvier.engines.openai import OpenAiRoutes
+from ranvier.engines.pieces import Pieces
 from ranvier.engines.problems import Problem, problems
-from ranvier.engines.served import Served
+from ranvier.engines.serving import Host, Serving
 
 B = TypeVar("B", bound=BaseModel)
 MAX_BODY: Final = 8 << 20
@@ -40,22 +42,25 @@ _log = logging.getLogger(__name__)
 
 
 class EngineServer:
-    """Serves loaded models at ``unix:/path.sock`` (mode 0600) or ``host:port``."""
+    """Serves what a host has at ``unix:/path.sock`` (mode 0600) or ``host:port``."""
 
-    def __init__(self, models: Sequence[Any], *, max_batch: int = 16, max_queue: int = 128) -> None:
-        self._meter = EngineMeter()
-        self._served = [
-            Served(model, self._meter, max_batch=max_batch, max_queue=max_queue) for model in models
-        ]
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._runners: list[web.AppRunner] = []
 
-    def find(self, kind: str, name: str | None) -> Served:
-        """The served model; raises `Problem` (404)."""
-        for one in self._served:
+    def find(self, kind: str, name: str | None) -> Serving:
+        """The served model; raises `Problem`: 404, or 503 where it may yet come."""
+        for one in self._host.serving:
             if one.info.kind == kind and name in (None, one.info.id):
                 return one
-        listed = ", ".join(f"{one.info.kind}={one.info.id}" for one in self._served)
-        raise Problem(404, f"{kind}={name or 'any'} is not served here; served: {listed}")
+        listed = ", ".join(f"{one.kind}={one.id}" for one in self._infos()) or "nothing"
+        lack = f"{kind}={name or 'any'} is not served here; served: {listed}"
+        if self._host.pending:
+            raise Problem(503, f"{lack}; {self._host.pending}", retry_after=2)
+        raise Problem(404, lack)
+
+    def _infos(self) -> list[ModelInfo]:
+        return [one.info for one in self._host.serving]
 
     def application(self) -> web.Application:
         """The routes, for tests and for embedding."""
@@ -66,7 +71,7 @@ class EngineServer:
         for path, handler in (("score", self._score), ("images", self._images), ("classify", self._classify)):
             app.router.add_post(f"/v1/ranvier/{path}", handler)
         app.router.add_post("/v1/ranvier/embed", self._embed)
-        OpenAiRoutes(self.find, [one.info for one in self._served]).add_to(app)
+        OpenAiRoutes(self.find, self._infos).add_to(app)
         return app
 
     async def start(self, listen: str) -> str:
@@ -87,8 +92,7 @@ class EngineServer:
         """Close the socket, finish the running batches."""
         for runner in self._runners:
             await runner.cleanup()
-        for one in self._served:
-            await one.worker.stop()
+        await self._host.stop()
 
     async def _run(self, app: web.Application) -> web.AppRunner:
         runner = web.AppRunner(
@@ -107,14 +111,14 @@ class EngineServer:
         app.router.add_get("/metrics", self._metrics)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._meter.page(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await self._host.page(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, request: web.Request) -> web.Response:
-        waiting = {one.info.id: one.worker.waiting for one in self._served}
-        return web.json_response({"status": "alive", "waiting": waiting})
+        waiting = {one.info.id: one.waiting for one in self._host.serving}
+        return web.json_response({"status": "alive", "waiting": waiting, "pending": self._host.pending})
 
     async def _info(self, request: web.Request) -> web.Response:
-        return _reply(InfoReply(models=tuple(one.info for one in self._served)))
+        return _reply(InfoReply(models=tuple(self._infos())))
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request, GenerateBody)
@@ -145,25 +149,26 @@ class EngineServer:
 
 
 async def serve(
-    models: Sequence[Any],
+    host: Host,
     listen: str,
     *,
     ready: Callable[[str], None] | None = None,
-    max_batch: int = 16,
     metrics: tuple[str, int] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; ``metrics`` is a host and port of their own for /metrics and /health."""
-    server = EngineServer(models, max_batch=max_batch)
-    endpoint = await server.start(listen)
-    if metrics is not None:
-        await server.show(*metrics)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if ready is not None:
-        ready(endpoint)
-    await stop.wait()
-    await server.stop()
+    server = EngineServer(host)
+    try:
+        endpoint = await server.start(listen)
+        if metrics is not None:
+            await server.show(*metrics)
+        if ready is not None:
+            ready(endpoint)
+        await stop.wait()
+    finally:
+        await server.stop()
 
 
 async def _body(request: web.Request, model: type[B]) -> B:
@@ -184,21 +189,16 @@ async def _stream(
 ) -> web.StreamResponse:
     """Lines of JSON: pieces, then the generation, or an error as the last line."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    pieces: asyncio.Queue[str | None] = asyncio.Queue()
-    task = asyncio.ensure_future(work(pieces.put_nowait))
-    task.add_done_callback(lambda _: pieces.put_nowait(None))
-    try:
+    async with Pieces(work) as pieces:
         await response.prepare(request)
-        while (piece := await pieces.get()) is not None:
+        async for piece in pieces:
             await response.write(json.dumps({"piece": piece}).encode() + b"\n")
         try:
-            last = GenerateReply(generation=await task).model_dump_json()
+            last = GenerateReply(generation=await pieces.end()).model_dump_json()
         except (EngineError, ValueError) as error:
             last = json.dumps({"error": str(error)})
         await response.write(last.encode() + b"\n")
         await response.write_eof()
-    finally:
-        task.cancel()
     return response
 
 

@@ -32,7 +32,7 @@ def prepare(
 
     columns = (TextColumn("{task.fields[name]:<12}"), BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, TimeElapsedColumn()) as bars:
-        make(names or list(RECIPES), Bars(bars), force=force)
+        make(names or [name for name, one in RECIPES.items() if not one.on_demand], Bars(bars), force=force)
 
 
 @app.command("list")

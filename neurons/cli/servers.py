@@ -27,7 +27,15 @@ def engine(
         typer.Option(help="kind=name, kind=/path or kind=org/name; repeatable: text=smollm2."),
     ] = None,
     listen: Annotated[str | None, typer.Option(help="unix:/path (mode 0600) or http://host:port.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.")] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Endpoint of another engine or OpenAI-compatible server to serve from; repeatable."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:N, several with commas, or cuda:all.")
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; 0 leaves it to the library.")] = None,
     batch: Annotated[int | None, typer.Option(help="Requests that one batch holds at most.")] = None,
@@ -36,14 +44,17 @@ def engine(
     ] = None,
     show_config: Show = False,
 ) -> None:
-    """Load models once and serve them to neurons."""
+    """Serve models to neurons: loaded here, once for each device, and those of other engines."""
     from ranvier.neurons.config import EngineSettings, load_one
     from ranvier.neurons.config.sample import render
     from ranvier.neurons.logs import configure
 
     flags = {"models": model or None, "listen": listen, "device": device, "dtype": dtype, "threads": threads}
     metrics = None if metrics_port is None else {"port": metrics_port}
-    settings = load_one(EngineSettings, config, {**flags, "batch": batch, "metrics": metrics})
+    others = [{"endpoint": endpoint} for endpoint in upstream] if upstream else None
+    settings = load_one(
+        EngineSettings, config, {**flags, "batch": batch, "metrics": metrics, "upstreams": others}
+    )
     if show_config:
         typer.echo(render(settings), nl=False)
         return
@@ -76,32 +87,9 @@ def chain(
 
 
 def _serve_engine(settings: EngineSettings) -> None:
-    from ranvier.engines.load import Loader, Spec
-    from ranvier.engines.server import serve
+    from ranvier.neurons.engine import serve_engine
 
-    specs = [Spec.parse(text) for text in settings.models]
-    if settings.threads:
-        _limit_threads(settings.threads)
-    models = Loader(device=settings.device, dtype=settings.dtype or None).load(specs)
-    asyncio.run(
-        serve(
-            models,
-            settings.listen,
-            max_batch=settings.batch,
-            metrics=(settings.metrics.host, settings.metrics.port) if settings.metrics.port else None,
-            ready=lambda endpoint: typer.echo(f"engine at {endpoint}"),
-        )
-    )
-
-
-def _limit_threads(threads: int) -> None:
-    from ranvier.engines.errors import MissingExtra
-
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise MissingExtra("models", "torch") from error
-    torch.set_num_threads(threads)
+    asyncio.run(serve_engine(settings, ready=lambda endpoint: typer.echo(f"engine at {endpoint}")))
 
 
 async def _serve_chain(settings: ChainSettings, genesis: Genesis | None, stop: asyncio.Event) -> None:

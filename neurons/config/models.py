@@ -144,17 +144,44 @@ class ValidatorSettings(NodeSettings):
     )
 
 
+class UpstreamSettings(Settings):
+    """An engine behind the engine."""
+
+    endpoint: str = Field(description="unix:/path, http://host:port or https://host, without /v1")
+    capacity: int = Field(default=32, ge=1, description="requests that it is given at once")
+    key_env: str = Field(default="", description='environment variable that holds its API key; "": none')
+    model: str = Field(default="", description='its name of the model to use; "": all that it serves')
+    name: str = Field(default="", description='name under which we serve that model; "": the same')
+    digest: str = Field(
+        default="", description="digest of its weights, if you know it: engines of one model must agree on it"
+    )
+    seeded: bool = Field(
+        default=False,
+        description="it is a vLLM with the plugin ranvier-vllm-gumbel: it takes verifiable seeds",
+    )
+
+
 class EngineSettings(Settings):
     """An engine process."""
 
-    models: tuple[str, ...] = Field(min_length=1, description="kind=name or kind=/path, e.g. text=smollm2")
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="kind=name, kind=/path or text=/path/model.gguf (llama.cpp), e.g. text=smollm2",
+    )
     listen: str = Field(
         default="http://127.0.0.1:8092", description="unix:/path (mode 0600) or http://host:port"
     )
-    device: str = Field(default="cpu", description="cpu, cuda or cuda:N")
+    device: str = Field(
+        default="cpu",
+        description="cpu, cuda, cuda:N, several with commas, or cuda:all; each device gets a process with all models",
+    )
     dtype: str = Field(default="", description='float32, bfloat16 or float16; "": each kind\'s own')
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to the library")
     batch: int = Field(default=16, ge=1, description="requests that one batch holds at most")
+    queue: int = Field(default=128, ge=1, description="requests that wait at most, for each model")
+    upstreams: tuple[UpstreamSettings, ...] = Field(
+        default=(), description="other engines and OpenAI-compatible servers behind this one"
+    )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="metrics")
     log: LogSettings = Field(default=LogSettings(), description="logging")
 

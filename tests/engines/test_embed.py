@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ranvier.engines import EngineClient
+from ranvier.engines.local import LocalHost
 from ranvier.engines.server import EngineServer
 from ranvier.engines.store import Store
 
@@ -48,7 +49,7 @@ def test_meaning_is_near_and_nonsense_far(embedder: Any) -> None:
 async def test_over_the_socket_and_the_openai_route(embedder: Any, tmp_path: Any) -> None:
     import aiohttp
 
-    server = EngineServer([embedder])
+    server = EngineServer(LocalHost([embedder]))
     endpoint = await server.start(f"unix:{tmp_path}/embed.sock")
     async with EngineClient(endpoint) as client:
         ours = await client.embed(TEXTS[:2])

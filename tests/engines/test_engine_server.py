@@ -24,6 +24,7 @@ from ranvier.engines import (
     ScoreRequest,
     TextRequest,
 )
+from ranvier.engines.local import LocalHost
 from ranvier.engines.server import EngineServer
 
 pytestmark = pytest.mark.models
@@ -36,7 +37,7 @@ def request(**how: Any) -> TextRequest:
 
 @pytest.fixture
 async def endpoint(tiny: Any, tmp_path: Path) -> AsyncIterator[str]:
-    server = EngineServer([tiny], max_queue=4)
+    server = EngineServer(LocalHost([tiny], max_queue=4))
     yield await server.start(f"unix:{tmp_path}/engine.sock")
     await server.stop()
 
@@ -162,9 +163,9 @@ async def test_a_foreign_server_serves_chat_and_lacks_features(tiny: Any, tmp_pa
     from ranvier.engines.openai import OpenAiRoutes
     from ranvier.engines.problems import problems
 
-    ours = EngineServer([tiny])
+    ours = EngineServer(LocalHost([tiny]))
     app = web.Application(middlewares=[problems])
-    OpenAiRoutes(ours.find, [tiny.info]).add_to(app)
+    OpenAiRoutes(ours.find, lambda: [tiny.info]).add_to(app)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -182,7 +183,7 @@ async def test_a_foreign_server_serves_chat_and_lacks_features(tiny: Any, tmp_pa
 
 
 async def test_a_full_queue_says_try_again(tiny: Any, tmp_path: Path) -> None:
-    server = EngineServer([tiny], max_batch=1, max_queue=1)
+    server = EngineServer(LocalHost([tiny], max_batch=1, max_queue=1))
     endpoint = await server.start(f"unix:{tmp_path}/small.sock")
     async with EngineClient(endpoint) as client:
         done = await asyncio.gather(
@@ -195,7 +196,7 @@ async def test_a_full_queue_says_try_again(tiny: Any, tmp_path: Path) -> None:
 
 
 async def test_metrics_count_what_came_of_every_request(tiny: Any, tmp_path: Path) -> None:
-    server = EngineServer([tiny], max_batch=1, max_queue=1)
+    server = EngineServer(LocalHost([tiny], max_batch=1, max_queue=1))
     endpoint = await server.start(f"unix:{tmp_path}/small.sock")
     shown = await server.show("127.0.0.1", 0)
     async with EngineClient(endpoint) as client:
@@ -254,7 +255,7 @@ async def test_no_room_is_a_refusal_that_says_when(tiny_folder: Path, tmp_path: 
     from ranvier.engines.text.network import Network
 
     small = CausalText("tiny", Network.load(str(tiny_folder), dtype="float32", device="cpu"), room=120)
-    server = EngineServer([small])
+    server = EngineServer(LocalHost([small]))
     async with EngineClient(await server.start(f"unix:{tmp_path}/small.sock")) as client:
         asked = [request(max_tokens=40, seed=bytes([number]) * 32) for number in range(6)]
         found = await asyncio.gather(*(client.generate(one) for one in asked), return_exceptions=True)

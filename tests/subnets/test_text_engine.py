@@ -25,9 +25,10 @@ def models():
 
 @pytest.fixture
 async def engine(models):
+    from ranvier.engines.local import LocalHost
     from ranvier.engines.server import EngineServer
 
-    server = EngineServer(models)
+    server = EngineServer(LocalHost(models))
     async with EngineClient(await server.start("127.0.0.1:0")) as client:
         yield client
     await server.stop()

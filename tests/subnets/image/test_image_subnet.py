@@ -14,6 +14,7 @@ from ranvier.engines import EngineClient, EngineUnfit, EngineUnreachable  # noqa
 from ranvier.engines.image.calibration import load_calibration  # noqa: E402
 from ranvier.engines.image.model import load_image  # noqa: E402
 from ranvier.engines.image.png import read_png  # noqa: E402
+from ranvier.engines.local import LocalHost  # noqa: E402
 from ranvier.engines.server import EngineServer  # noqa: E402
 from ranvier.protocol import (  # noqa: E402
     AddressPolicy,
@@ -46,7 +47,7 @@ def model():
 
 @pytest.fixture
 async def engine(model, tmp_path):
-    server = EngineServer([model])
+    server = EngineServer(LocalHost([model]))
     endpoint = await server.start(f"unix:{tmp_path}/e.sock")
     async with EngineClient(endpoint) as client:
         yield client

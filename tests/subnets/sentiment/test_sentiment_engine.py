@@ -3,6 +3,7 @@
 import pytest
 
 from ranvier.engines.client import EngineClient
+from ranvier.engines.local import LocalHost
 from ranvier.engines.sentiment.catalog import load_sentiment
 from ranvier.engines.sentiment.sentences import prepared_path
 from ranvier.engines.server import EngineServer
@@ -21,7 +22,9 @@ async def test_honest_and_pruned_miner_share_an_engine_and_differ():
     body = prepared_path().parents[1] / "minilm"
     if not (body / "model.safetensors").is_file():
         pytest.skip("run `ranvier models prepare` first")
-    server = EngineServer([load_sentiment("sentiment", body), load_sentiment("sentiment-pruned", body)])
+    server = EngineServer(
+        LocalHost([load_sentiment("sentiment", body), load_sentiment("sentiment-pruned", body)])
+    )
     endpoint = await server.start("127.0.0.1:0")
     request = Sentiment(
         passages=(Passage(text="A gorgeous, witty, moving film."), Passage(text="Dull and far too long."))

@@ -1,0 +1,89 @@
+"""A worker process: ``python -m ranvier.engines.child PLAN`` serves models until its standard input ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TextIO
+
+from ranvier.engines.errors import EngineError
+from ranvier.engines.upstream.plan import WorkerPlan, WorkerReady
+
+if TYPE_CHECKING:
+    from ranvier.engines.serving import Host
+
+FIRST_TO_DIE: Final = "600"
+"""Where memory runs out, the kernel ends a worker before a neuron (-1000 to 1000)."""
+
+
+async def _serve(host: Host, plan: WorkerPlan, say: TextIO) -> None:
+    """Until standard input ends: the parent closed it, or is no more."""
+    from ranvier.engines.server import EngineServer
+
+    server = EngineServer(host)
+    try:
+        _say(say, WorkerReady(endpoint=await server.start(plan.listen)))
+        await _parent_gone()
+    finally:
+        await server.stop()
+
+
+async def _parent_gone() -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    await reader.read()
+
+
+def _say(out: TextIO, ready: WorkerReady) -> None:
+    out.write(ready.model_dump_json() + "\n")
+    out.flush()
+
+
+def _load(plan: WorkerPlan) -> Host:
+    from transformers.utils.logging import disable_progress_bar
+
+    from ranvier.engines.load import Loader, Spec
+    from ranvier.engines.local import LocalHost
+
+    loader = Loader(device=plan.device, dtype=plan.dtype or None)
+    if plan.threads:
+        import torch
+
+        torch.set_num_threads(plan.threads)
+    disable_progress_bar()
+    models = loader.load([Spec.parse(text) for text in plan.models])
+    return LocalHost(models, max_batch=plan.batch, max_queue=plan.queue)
+
+
+def main() -> int:
+    """Serve what the first argument names."""
+    plan = WorkerPlan.model_validate_json(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # not everywhere, not everybody
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
+    say = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s worker: %(message)s")
+    try:
+        if plan.llama:
+            from ranvier.engines.llama import serve
+
+            asyncio.run(serve(plan, lambda ready: _say(say, ready), _parent_gone))
+        else:
+            asyncio.run(_serve(_load(plan), plan, say))
+    except (EngineError, OSError, ValueError) as error:
+        _say(say, WorkerReady(error=str(error)))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Models that run in this process, each in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ranvier.engines.meter import EngineMeter
+from ranvier.engines.served import Served
+
+
+class LocalHost:
+    """Loaded models; see `ranvier.engines.serving.Host`."""
+
+    pending = ""
+
+    def __init__(self, models: Sequence[Any], *, max_batch: int = 16, max_queue: int = 128) -> None:
+        self._meter = EngineMeter()
+        self.serving = [
+            Served(model, self._meter, max_batch=max_batch, max_queue=max_queue) for model in models
+        ]
+
+    async def page(self) -> bytes:
+        """Counters of all models."""
+        return self._meter.page()
+
+    async def stop(self) -> None:
+        """Finish the running batches, fail what waits."""
+        for one in self.serving:
+            await one.worker.stop()

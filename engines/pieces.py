@@ -1,0 +1,54 @@
+"""A generation that is handed out while it is made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+from ranvier.engines.models import Generation
+
+
+class Pieces:
+    """Runs ``work`` and gives what it hands out; entered when there is a first piece, or an end.
+
+    Entering raises what ``work`` raised before its first piece, so that a refusal can still be told as one.
+    """
+
+    def __init__(self, work: Callable[[Callable[[str], None]], Awaitable[Any]]) -> None:
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._work = work
+        self._task: asyncio.Future[Any] | None = None
+        self._first: str | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.ensure_future(self._work(self._queue.put_nowait))
+        self._task.add_done_callback(lambda _: self._queue.put_nowait(None))
+        try:
+            self._first = await self._queue.get()
+            if self._first is None:
+                await self._task
+        except BaseException:
+            self._task.cancel()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        piece = self._first
+        while piece is not None:
+            yield piece
+            piece = await self._queue.get()
+
+    async def end(self) -> Generation:
+        """The whole of it, after the last piece; raises what ``work`` raised."""
+        if self._task is None:
+            raise RuntimeError("enter it first")
+        made: Generation = await self._task
+        return made

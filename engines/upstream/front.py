@@ -1,0 +1,192 @@
+"""Many engines as one: workers of this box and engines elsewhere, found, watched, and joined by what they serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ranvier.engines.errors import EngineError, WorkerFailed
+from ranvier.engines.models import ModelInfo
+from ranvier.engines.upstream.meter import UpstreamMeter
+from ranvier.engines.upstream.plan import WorkerPlan
+from ranvier.engines.upstream.pool import Pool
+from ranvier.engines.upstream.process import WorkerProcess
+from ranvier.engines.upstream.upstream import Address, Upstream
+
+PERIOD: Final = 10.0
+"""Seconds between two looks at an engine that is up."""
+STEADY: Final = 10.0
+"""A worker that served so many seconds is started again at once; one that died sooner waits longer each time."""
+FIRST_LOOK: Final = 10.0
+"""Seconds that engines elsewhere have to answer before we serve without them."""
+_log = logging.getLogger(__name__)
+
+
+class Front:
+    """See `ranvier.engines.serving.Host`. `start` it before it is served; `stop` ends its workers."""
+
+    def __init__(
+        self, plans: Sequence[WorkerPlan] = (), addresses: Sequence[Address] = (), *, max_queue: int = 128
+    ) -> None:
+        self._max_queue = max_queue
+        self._meter = UpstreamMeter()
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="ranvier-engine-"))  # mode 0700
+        self._workers = {
+            f"{n}": WorkerProcess(f"{n}", _placed(plan, self._folder, n)) for n, plan in enumerate(plans)
+        }
+        self._own: dict[str, Upstream] = {}
+        self._elsewhere = [Upstream(address) for address in addresses]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._meter.watch(lambda: self._upstreams, lambda: self.serving)
+
+    @property
+    def serving(self) -> list[Pool]:
+        """One for each model."""
+        return list(self._pools.values())
+
+    @property
+    def pending(self) -> str:
+        """Engines that were never reached."""
+        lacking = [one for one in self._upstreams if not one.names]
+        return "; ".join(f"{one.address.endpoint}: {one.reason}" for one in lacking)
+
+    @property
+    def workers(self) -> Sequence[WorkerProcess]:
+        """Processes of this box."""
+        return tuple(self._workers.values())
+
+    @property
+    def _upstreams(self) -> list[Upstream]:
+        return [*self._own.values(), *self._elsewhere]
+
+    async def start(self) -> None:
+        """Start the workers, look for the others. Raises `WorkerFailed` where a worker does not start at all."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self._workers:
+                    group.create_task(self._begin(name))
+                for upstream in self._elsewhere:
+                    group.create_task(self._first_look(upstream))
+        except BaseExceptionGroup as several:
+            await self.stop()
+            raise next(
+                (one for one in several.exceptions if isinstance(one, WorkerFailed)), several
+            ) from None
+        self._tasks = [
+            *(asyncio.create_task(self._keep(name)) for name in self._workers),
+            *(asyncio.create_task(self._watch(upstream)) for upstream in self._elsewhere),
+        ]
+
+    async def page(self) -> bytes:
+        """Counters of the front, and those of the workers."""
+        pages = await asyncio.gather(*(_page(name, one) for name, one in self._own.items()))
+        return self._meter.page([one for one in pages if one is not None])
+
+    async def stop(self) -> None:
+        """Let the workers finish what runs, and end them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(one.stop() for one in self._workers.values()))
+        for upstream in self._upstreams:
+            await upstream.client.__aexit__(None, None, None)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _first_look(self, upstream: Upstream) -> None:
+        await upstream.client.__aenter__()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._look(upstream), FIRST_LOOK)
+
+    async def _look(self, upstream: Upstream) -> None:
+        """Whether it is there, and what it serves if it was not."""
+        was = upstream.up
+        try:
+            if was:
+                await upstream.client.alive()
+            else:
+                self._join(upstream, await upstream.client.info(fresh=True))
+                _log.info("engine at %s serves %s", upstream.address.endpoint, ", ".join(upstream.names))
+            upstream.answered()
+        except EngineError as error:
+            upstream.failed(str(error))
+            if was or upstream.failures == 1:
+                _log.warning("%s; it is tried again", error)
+
+    async def _watch(self, upstream: Upstream) -> None:
+        while True:
+            await upstream.looked_for(PERIOD if upstream.up else upstream.rest)
+            await self._look(upstream)
+
+    def _join(self, upstream: Upstream, infos: Sequence[ModelInfo]) -> None:
+        """Into the pools of what it serves, out of the others. Raises `EngineUnfit`."""
+        found = [(upstream.address.ours(info), info.id) for info in infos if upstream.address.wants(info)]
+        upstream.names = {ours.id: theirs for ours, theirs in found}
+        for key, pool in self._pools.items():
+            if key not in {(ours.kind, ours.id) for ours, _ in found}:
+                pool.drop(upstream)
+        for ours, _ in found:
+            pool = self._pools.setdefault(
+                (ours.kind, ours.id), Pool(ours, self._meter, max_queue=self._max_queue)
+            )
+            pool.add(upstream, ours)
+
+    async def _begin(self, name: str) -> None:
+        """Start a worker and reach it."""
+        worker = self._workers[name]
+        ready = await worker.start()
+        old = self._own.get(name)
+        address = Address(
+            ready.endpoint, worker.plan.batch + worker.plan.queue, ready.api_key, label=f"worker {name}"
+        )
+        if old is None or old.address != address:
+            if old is not None:  # llama.cpp takes another port each time
+                await self._forget(old)
+            old = self._own[name] = Upstream(address)
+            await old.client.__aenter__()
+        self._join(old, await old.client.info(fresh=True))
+        old.answered()
+
+    async def _forget(self, upstream: Upstream) -> None:
+        for pool in self._pools.values():
+            pool.drop(upstream)
+        await upstream.client.__aexit__(None, None, None)
+
+    async def _keep(self, name: str) -> None:
+        """Start a worker again whenever it ended: at once, or later and later if it keeps dying."""
+        worker, deaths = self._workers[name], 0
+        while True:
+            since = time.monotonic()
+            how = await worker.ended()
+            died = time.monotonic()
+            self._own[name].failed(f"its process {how}")
+            self._meter.restarts.labels(name).inc()
+            deaths = 0 if died - since > STEADY else deaths + 1
+            _log.error("worker %s %s; it is started again", name, how)
+            await asyncio.sleep(0.0 if not deaths else min(2.0 ** (deaths - 1), 60.0))
+            try:
+                await self._begin(name)
+                _log.warning("worker %s serves again, %.1f s later", name, time.monotonic() - died)
+            except EngineError as error:
+                _log.error("worker %s: %s", name, error)
+
+
+def _placed(plan: WorkerPlan, folder: Path, number: int) -> WorkerPlan:
+    return plan.model_copy(update={"listen": f"unix:{folder / f'{number}.sock'}"})
+
+
+async def _page(name: str, upstream: Upstream) -> tuple[str, bytes] | None:
+    """The metrics of a worker; None while it is down, and of what is none of ours."""
+    if not upstream.up or not upstream.address.endpoint.startswith("unix:"):
+        return None
+    try:
+        return name, await upstream.client.metrics()
+    except EngineError:
+        return None

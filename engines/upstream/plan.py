@@ -1,0 +1,31 @@
+"""What a worker process is to serve."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class WorkerPlan(BaseModel):
+    """Given to the process as JSON; see `ranvier.engines.child`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: tuple[str, ...]
+    listen: str
+    device: str = "cpu"
+    dtype: str = ""
+    threads: int = 0
+    batch: int = 16
+    queue: int = 128
+    llama: bool = False
+    """It serves one GGUF file with llama.cpp."""
+
+
+class WorkerReady(BaseModel):
+    """The one line that the process says: where it serves, or why it does not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str = ""
+    api_key: str | None = None
+    error: str = ""

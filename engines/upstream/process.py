@@ -1,0 +1,71 @@
+"""A worker process: started, heard, ended with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import Final
+
+from pydantic import ValidationError
+
+from ranvier.engines.errors import WorkerFailed
+from ranvier.engines.upstream.plan import WorkerPlan, WorkerReady
+
+STOP_SECONDS: Final = 25.0
+"""For a worker to finish what runs; then it is killed."""
+
+
+class WorkerProcess:
+    """One child, which may be started again and again. It lives no longer than the pipe to its standard input."""
+
+    def __init__(self, name: str, plan: WorkerPlan) -> None:
+        self.name, self.plan = name, plan
+        self._process: Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the child that was started last; 0 before."""
+        return self._process.pid if self._process else 0
+
+    async def start(self) -> WorkerReady:
+        """Start it and wait until it serves. Raises `WorkerFailed` with what it says."""
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ranvier.engines.child", self.plan.model_dump_json()),
+            stdin=PIPE,
+            stdout=PIPE,
+            start_new_session=True,  # a Ctrl-C is for us; we tell the child
+        )
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        try:
+            ready = WorkerReady.model_validate_json(line)
+        except ValidationError:
+            ready = WorkerReady(error=f"its process {await self.ended()} before it served")
+        if ready.error:
+            await self.stop()
+            raise WorkerFailed(self.name, ready.error)
+        return ready
+
+    async def ended(self) -> str:
+        """Wait for its end; says how that was."""
+        if self._process is None:
+            return "was never started"
+        code = await self._process.wait()
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+    async def stop(self) -> None:
+        """Let it finish what runs, at most `STOP_SECONDS`."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,61 @@
+"""The engine process: a front without torch, and a worker process for each device and each GGUF file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ranvier.engines.devices import named
+from ranvier.engines.llama import gguf_of
+from ranvier.engines.load import Spec
+from ranvier.engines.server import serve
+from ranvier.engines.upstream.front import Front
+from ranvier.engines.upstream.plan import WorkerPlan
+from ranvier.engines.upstream.upstream import Address
+from ranvier.neurons.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ranvier.neurons.config import EngineSettings
+    from ranvier.neurons.config.models import UpstreamSettings
+
+
+async def serve_engine(settings: EngineSettings, *, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `EngineError` and `ConfigError`."""
+    if not settings.models and not settings.upstreams:
+        raise ConfigError("models", "name at least one, e.g. --model text=smollm2, or an --upstream")
+    addresses = [_address(one) for one in settings.upstreams]
+    front = Front(await plans(settings), addresses, max_queue=settings.queue)
+    metrics = (settings.metrics.host, settings.metrics.port) if settings.metrics.port else None
+    await front.start()
+    await serve(front, settings.listen, metrics=metrics, ready=ready)
+
+
+async def plans(settings: EngineSettings) -> Sequence[WorkerPlan]:
+    """One for each device, with all models; one for each GGUF file. Raises `ModelNotFound`."""
+    files = [text for text in settings.models if gguf_of(Spec.parse(text).name)]
+    others = tuple(one for one in settings.models if one not in files)
+    common = WorkerPlan(
+        models=others,
+        listen="",
+        dtype=settings.dtype,
+        threads=settings.threads,
+        batch=settings.batch,
+        queue=settings.queue,
+    )
+    devices = await named(settings.device)
+    return [
+        *(common.model_copy(update={"device": device}) for device in devices if others),
+        *(common.model_copy(update={"models": (one,), "device": devices[0], "llama": True}) for one in files),
+    ]
+
+
+def _address(one: UpstreamSettings) -> Address:
+    key = None
+    if one.key_env and not (key := os.environ.get(one.key_env)):
+        raise ConfigError(
+            "upstreams.key_env", f"the environment has no {one.key_env} (the key for {one.endpoint})"
+        )
+    return Address(
+        one.endpoint, one.capacity, key, one.seeded, model=one.model, name=one.name, digest=one.digest
+    )

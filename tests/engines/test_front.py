@@ -1,0 +1,295 @@
+"""Several engines behind one: who gets a request, who takes over, what callers are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ranvier.engines import EngineClient, EngineRefused, Generation, Message, ModelInfo, Sampling, TextRequest
+from ranvier.engines.errors import EngineError
+from ranvier.engines.server import EngineServer
+from ranvier.engines.upstream.front import Front
+from ranvier.engines.upstream.upstream import Address
+
+SAY = Generation("sea sky", (6, 7), (-0.5, -0.25), 3, "length")
+
+
+class Echo:
+    """A text model in place of a network: what is tested here is the way there."""
+
+    def __init__(self, digest: str = "d", hold: asyncio.Event | None = None, pieces: int = 0) -> None:
+        self.info = ModelInfo("echo", "text", digest, "float32", "cpu", ("seeded-gumbel-v1", "stream"))
+        self.asked, self.running, self.most = 0, 0, 0
+        self._hold, self._pieces = hold, pieces
+        self.waiting = 0
+
+    async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
+        self.asked, self.running = self.asked + 1, self.running + 1
+        self.most = max(self.most, self.running)
+        try:
+            for _ in range(self._pieces if on_piece else 0):
+                assert on_piece is not None
+                on_piece("sea ")
+            if self._hold is not None:
+                await self._hold.wait()
+            return SAY
+        finally:
+            self.running -= 1
+
+
+class House:
+    """A host of one model."""
+
+    pending = ""
+
+    def __init__(self, model: Echo) -> None:
+        self.serving = [model]
+
+    async def page(self) -> bytes:
+        return b""
+
+    async def stop(self) -> None: ...
+
+
+@asynccontextmanager
+async def engine(model: Echo, path: Path) -> AsyncIterator[str]:
+    server = EngineServer(House(model))
+    try:
+        yield await server.start(f"unix:{path}")
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def front(*addresses: Address, max_queue: int = 8) -> AsyncIterator[EngineClient]:
+    """A front before these engines, and a client of it."""
+    made = Front((), addresses, max_queue=max_queue)
+    await made.start()
+    server = EngineServer(made)
+    endpoint = await server.start("http://127.0.0.1:0")
+    try:
+        async with EngineClient(endpoint) as client:
+            yield client
+    finally:
+        await server.stop()
+
+
+def request(**how: Any) -> TextRequest:
+    return TextRequest((Message("user", "sea"),), Sampling(**{"max_tokens": 2, "seed": b"s" * 32, **how}))
+
+
+async def all_of(client: EngineClient, number: int) -> list[Generation | BaseException]:
+    return await asyncio.gather(*(client.generate(request()) for _ in range(number)), return_exceptions=True)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_least_busy_engine_is_asked(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    small, large = Echo(hold=hold), Echo(hold=hold)
+    async with (
+        engine(small, tmp_path / "a") as first,
+        engine(large, tmp_path / "b") as second,
+        front(Address(first, capacity=2), Address(second, capacity=6)) as client,
+    ):
+        asked = asyncio.ensure_future(all_of(client, 8))
+        await until(lambda: small.running + large.running == 8)
+        assert (small.running, large.running) == (2, 6), "by their capacities"
+        hold.set()
+        assert await asked == [SAY] * 8
+
+
+async def test_what_is_too_much_waits_in_turn_and_then_is_refused(tmp_path: Path) -> None:
+    hold, model = asyncio.Event(), Echo(hold=None)
+    model._hold = hold
+    async with (
+        engine(model, tmp_path / "a") as first,
+        front(Address(first, capacity=2), max_queue=3) as client,
+    ):
+        asked = asyncio.ensure_future(all_of(client, 8))
+        await until(lambda: model.running == 2)
+        await asyncio.sleep(0.2)
+        hold.set()
+        made = await asked
+    refused = [one for one in made if isinstance(one, EngineRefused)]
+    assert made.count(SAY) == 5, "two at once, three that waited"
+    assert model.most == 2
+    assert {(one.status, one.retry_after) for one in refused} == {(429, 1.0)}
+
+
+class Wire:
+    """The way to an engine, which can be torn as by the death of its process."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target.removeprefix("unix:")
+        self._writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    async def open(self, path: Path) -> str:
+        self._server = await asyncio.start_unix_server(self._joined, path)
+        return f"unix:{path}"
+
+    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(self._target)
+        self._writers += [writer, back]
+        await asyncio.gather(self._pour(reader, back), self._pour(there, writer), return_exceptions=True)
+
+    async def _pour(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+    def tear(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+async def test_another_takes_over_from_one_that_dies_with_requests(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    dying, other = Echo(hold=hold), Echo()
+    async with engine(dying, tmp_path / "a") as there, engine(other, tmp_path / "b") as second:
+        wire = Wire(there)
+        first = await wire.open(tmp_path / "wire")
+        async with front(Address(first), Address(second, capacity=1)) as client:
+            asked = asyncio.ensure_future(all_of(client, 4))
+            await until(lambda: dying.running >= 2)
+            wire.tear()
+            assert await asked == [SAY] * 4
+            assert await all_of(client, 3) == [SAY] * 3, "and nobody is sent there again"
+            assert dying.asked <= 4
+
+
+async def test_nobody_left_is_a_refusal_that_may_be_tried_again_and_the_engine_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with AsyncExitStack() as stack:
+        server = EngineServer(House(Echo()))
+        first = await server.start(f"unix:{tmp_path / 'a'}")
+        client = await stack.enter_async_context(front(Address(first)))
+        assert await client.generate(request()) == SAY
+        await server.stop()
+        with pytest.raises(EngineRefused, match="no engine behind this one can serve echo") as caught:
+            await client.generate(request())
+        assert (caught.value.status, caught.value.retry_after) == (503, 2)
+        await stack.enter_async_context(engine(Echo(), tmp_path / "a"))
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await client.generate(request()) == SAY
+                    break
+                except EngineRefused:
+                    await asyncio.sleep(0.1)
+
+
+async def test_an_engine_that_is_down_at_the_start_joins_later(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(front(Address(f"unix:{tmp_path / 'a'}")))
+        with pytest.raises(
+            EngineRefused, match="text=any is not served here; served: nothing; unix:"
+        ) as caught:
+            await client.generate(request())
+        assert caught.value.retry_after == 2
+        await stack.enter_async_context(engine(Echo(), tmp_path / "a"))
+        async with asyncio.timeout(10):
+            while not await client.info(fresh=True):
+                await asyncio.sleep(0.1)
+        assert await client.generate(request()) == SAY
+
+
+async def test_other_weights_under_the_same_name_are_not_mixed_in(tmp_path: Path) -> None:
+    right, wrong = Echo("right"), Echo("wrong")
+    async with (
+        engine(right, tmp_path / "a") as first,
+        engine(wrong, tmp_path / "b") as second,
+        front(Address(first, capacity=1), Address(second)) as client,
+    ):
+        await all_of(client, 8)
+        (info,) = await client.info()
+    assert 0 in (right.asked, wrong.asked)
+    assert {"right": right, "wrong": wrong}[info.digest].asked == 8
+
+
+async def test_a_refused_one_goes_to_another_engine_an_invalid_one_does_not(tmp_path: Path) -> None:
+    class Busy(Echo):
+        status = 429
+
+        async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
+            self.asked += 1
+            from ranvier.engines.problems import Problem
+
+            raise Problem(self.status, "no", retry_after=1)
+
+    busy, other = Busy(), Echo()
+    async with (
+        engine(busy, tmp_path / "a") as first,
+        engine(other, tmp_path / "b") as second,
+        front(Address(first, capacity=32), Address(second, capacity=1)) as client,
+    ):
+        assert await client.generate(request()) == SAY
+        assert busy.asked == 1
+        assert await client.generate(request()) == SAY
+        assert busy.asked == 1, "it is left alone for the second it asked for"
+        busy.status = 422
+        await asyncio.sleep(1.1)
+        with pytest.raises(EngineRefused) as caught:
+            await client.generate(request())
+        assert caught.value.status == 400
+
+
+async def test_a_stream_that_broke_before_its_first_piece_is_begun_elsewhere(tmp_path: Path) -> None:
+    async def text_of(client: EngineClient) -> list[str | Generation]:
+        return [piece async for piece in client.stream(request())]
+
+    class Broken(Echo):
+        async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
+            self.asked += 1
+            if self._pieces and on_piece:
+                on_piece("sea ")
+            await asyncio.sleep(0.05)
+            raise EngineError("it broke")
+
+    broken, other = Broken(), Echo(pieces=2)
+    async with (
+        engine(broken, tmp_path / "a") as first,
+        engine(other, tmp_path / "b") as second,
+        front(Address(first, capacity=32), Address(second, capacity=1)) as client,
+    ):
+        assert await text_of(client) == ["sea ", "sea ", SAY]
+        assert broken.asked == 1
+        broken._pieces = 1
+        with pytest.raises(EngineRefused, match="it broke"):  # what was said cannot be taken back
+            await text_of(client)
+
+
+async def test_names_keys_and_counts(tmp_path: Path) -> None:
+    async with (
+        engine(Echo(), tmp_path / "a") as first,
+        front(Address(first, model="echo", name="mine", digest="ignored: it says its own")) as client,
+    ):
+        (info,) = await client.info()
+        assert (info.id, info.digest) == ("mine", "d")
+        await client.generate(request(), model="mine")
+        page = (await client.metrics()).decode()
+    assert f'ranvier_engine_upstream_requests_total{{upstream="{first}"}} 1.0' in page
+    assert f'ranvier_engine_upstream_up{{upstream="{first}"}} 1.0' in page
+
+
+async def test_a_caller_who_leaves_is_forgotten_everywhere(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    model = Echo(hold=hold)
+    async with engine(model, tmp_path / "a") as first, front(Address(first)) as client:
+        asked = asyncio.ensure_future(client.generate(request()))
+        await until(lambda: model.running == 1)
+        asked.cancel()
+        await until(lambda: model.running == 0)
