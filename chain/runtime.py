@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from ranvier.chain.dispatch import Dispatcher
+from ranvier.chain.dispatch import dispatch
 from ranvier.chain.errors import CallRefused
 from ranvier.chain.genesis import Genesis
+from ranvier.chain.handlers.context import Context
 from ranvier.chain.models import Block, Event
 from ranvier.chain.pool import Waiting
 from ranvier.chain.records import encode
@@ -26,25 +27,25 @@ def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Seq
     rules = rules_of(genesis.era)
     number = state.head.number + 1
     epochs = step(state, rules, number)
-    dispatcher = Dispatcher(state, rules, genesis.allow_loopback, genesis.stake_interval)
-    outcomes = tuple(_carry_out(dispatcher, waiting, number) for waiting in calls)
+    context = Context(state, rules, genesis, number)
+    outcomes = tuple(_carry_out(context, waiting) for waiting in calls)
     state.head = Block(number, _block_hash(state.head, number, timestamp, calls), timestamp)
     ran = [("EpochRan", {"netuid": record.netuid}) for record in epochs]
     events = tuple(
-        Event(number, index, name, data) for index, (name, data) in enumerate(ran + dispatcher.events)
+        Event(number, index, name, data) for index, (name, data) in enumerate(ran + context.events)
     )
     records = encode(state, sorted(state.take_changed()))
     return Commit(state.head, records, outcomes, events, tuple(epochs))
 
 
-def _carry_out(dispatcher: Dispatcher, waiting: Waiting, block: int) -> Outcome:
-    settled = Outcome(waiting.hash, block, waiting.valid_until)
+def _carry_out(context: Context, waiting: Waiting) -> Outcome:
+    settled = Outcome(waiting.hash, context.block, waiting.valid_until)
     try:
-        if waiting.valid_until < block:
+        if waiting.valid_until < context.block:
             raise CallRefused("AncientBirthBlock", f"valid until {waiting.valid_until}", waiting.call.call)
-        dispatcher.run(waiting.call, waiting.signer, block)
+        dispatch(context, waiting.call, waiting.signer)
     except CallRefused as refusal:
-        return Outcome(settled.call_hash, block, settled.valid_until, refusal.name, refusal.message)
+        return Outcome(settled.call_hash, settled.block, settled.valid_until, refusal.name, refusal.message)
     return settled
 
 

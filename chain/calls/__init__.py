@@ -1,0 +1,60 @@
+"""Calls that change the chain, as typed values. Who signs each is said with it; amounts are rao.
+
+A new kind of call: its class in a file of its family here, listed below; its handler in `ranvier.chain.handlers`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias, get_args
+
+from pydantic import Field, TypeAdapter
+
+from ranvier.chain.calls.funds import AddStake, RemoveStake, Transfer
+from ranvier.chain.calls.neurons import Register, Serve, ServeTls
+from ranvier.chain.calls.weights import CommitTimelocked, CommitWeights, RevealWeights, SetWeights
+
+Call: TypeAlias = (
+    Register
+    | Serve
+    | ServeTls
+    | SetWeights
+    | CommitWeights
+    | RevealWeights
+    | CommitTimelocked
+    | AddStake
+    | RemoveStake
+    | Transfer
+)
+CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
+"""Every kind of call that a client knows."""
+CALLS: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="call")])
+"""Reads and writes any call as JSON."""
+
+
+def encode_call(call: Call) -> bytes:
+    """The JSON bytes that are signed and sent."""
+    return CALLS.dump_json(call)
+
+
+def decode_call(data: bytes) -> Call:
+    """The call in `data`. Raises pydantic's ValidationError where it is none."""
+    return CALLS.validate_json(data)
+
+
+__all__ = [
+    "CALLS",
+    "CALL_TYPES",
+    "AddStake",
+    "Call",
+    "CommitTimelocked",
+    "CommitWeights",
+    "Register",
+    "RemoveStake",
+    "RevealWeights",
+    "Serve",
+    "ServeTls",
+    "SetWeights",
+    "Transfer",
+    "decode_call",
+    "encode_call",
+]
