@@ -120,11 +120,16 @@ class ChainState:
     head: Block
     ledger: Ledger
     subnets: dict[int, SubnetState] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+
+    def touch(self, *records: str) -> None:
+        """Mark records that belong neither to the ledger nor to a subnet as changed, by their whole names."""
+        self.changed.update(records)
 
     def take_changed(self) -> set[str]:
         """Names of the records changed since the last call."""
-        changed = self.ledger.changed | {"head"}
-        self.ledger.changed = set()
+        changed = self.ledger.changed | self.changed | {"head"}
+        self.ledger.changed, self.changed = set(), set()
         for subnet in self.subnets.values():
             changed |= subnet.changed
             subnet.changed = set()

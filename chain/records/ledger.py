@@ -1,0 +1,41 @@
+"""Balances, owners and stakes as records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ranvier.chain.records.codec import Codec
+from ranvier.chain.state import ChainState
+
+
+def _balance(state: ChainState, path: Sequence[str], value: Any) -> None:
+    state.ledger.balances[path[0]] = value
+
+
+def _owner(state: ChainState, path: Sequence[str], value: Any) -> None:
+    state.ledger.owners[path[0]] = value
+
+
+def _stake_value(state: ChainState, path: Sequence[str]) -> Any:
+    hot, cold = path
+    return {"rao": state.ledger.stake_of(hot, cold), "moved_at": state.ledger.moved_at.get((hot, cold))}
+
+
+def _stake(state: ChainState, path: Sequence[str], value: Any) -> None:
+    hot, cold = path
+    state.ledger.stakes.setdefault(hot, {})[cold] = value["rao"]
+    if value["moved_at"] is not None:
+        state.ledger.moved_at[hot, cold] = value["moved_at"]
+
+
+CODECS = (
+    Codec("balance", lambda s: s.ledger.balances, lambda s, path: s.ledger.balances[path[0]], _balance),
+    Codec("owner", lambda s: s.ledger.owners, lambda s, path: s.ledger.owners[path[0]], _owner),
+    Codec(
+        "stake",
+        lambda s: (f"{hot}/{cold}" for hot, held in s.ledger.stakes.items() for cold in held),
+        _stake_value,
+        _stake,
+    ),
+)

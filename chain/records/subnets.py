@@ -1,0 +1,101 @@
+"""Subnets as records: one of their own, one for each slot, row of weights or bonds, and hotkey with promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.models import AxonInfo, WeightCommit
+from ranvier.chain.records.codec import Codec
+from ranvier.chain.state import ChainState, Payment, Row, Slot, SubnetState
+
+_SCALARS: Final = (
+    "netuid",
+    "name",
+    "owner",
+    "share",
+    "created_at",
+    "burn",
+    "counted_from",
+    "adjusted_at",
+    "registered_now",
+    "registered_interval",
+    "pending",
+    "last_step",
+)
+
+
+def _names(state: ChainState) -> Iterable[str]:
+    for netuid, subnet in state.subnets.items():
+        yield f"{netuid}/"
+        yield from (f"{netuid}/slot/{uid}" for uid in range(len(subnet.slots)))
+        yield from (f"{netuid}/weights/{uid}" for uid in subnet.weights)
+        yield from (f"{netuid}/bonds/{uid}" for uid in subnet.bonds)
+        yield from (f"{netuid}/commits/{hotkey}" for hotkey in subnet.commits)
+
+
+def _value(state: ChainState, path: Sequence[str]) -> Any:
+    subnet = state.subnets.get(int(path[0]))
+    if subnet is None:
+        return None
+    if path[1] == "":
+        return _own(subnet)
+    if path[1] == "slot":
+        uid = int(path[2])
+        return asdict(subnet.slots[uid]) if uid < len(subnet.slots) else None
+    if path[1] == "commits":
+        kept = subnet.commits.get(path[2])
+        return None if kept is None else [asdict(commit) for commit in kept]
+    rows: dict[int, Row] = getattr(subnet, path[1])
+    row = rows.get(int(path[2]))
+    return None if row is None else {str(uid): value for uid, value in sorted(row.items())}
+
+
+def _own(subnet: SubnetState) -> dict[str, Any]:
+    return {
+        **{name: getattr(subnet, name) for name in _SCALARS},
+        "hyperparameters": subnet.hyperparameters.model_dump(),
+        "loaded": [asdict(payment) for payment in subnet.loaded],
+        "slots": len(subnet.slots),
+    }
+
+
+def _restore(state: ChainState, path: Sequence[str], value: Any) -> None:
+    netuid, part = int(path[0]), path[1]
+    if part == "":  # comes first: the others of the subnet have longer names
+        state.subnets[netuid] = _subnet(value)
+        return
+    subnet = state.subnets[netuid]
+    if part == "slot":
+        slot = _slot(value)
+        subnet.uids[slot.hotkey] = int(path[2])
+        subnet.slots.append(slot)
+    elif part == "commits":
+        subnet.commits[path[2]] = tuple(WeightCommit(**commit) for commit in value)
+    else:
+        getattr(subnet, part)[int(path[2])] = {int(uid): weight for uid, weight in value.items()}
+
+
+def _subnet(value: Mapping[str, Any]) -> SubnetState:
+    return SubnetState(
+        **{name: value[name] for name in _SCALARS},
+        hyperparameters=Hyperparameters.model_validate(value["hyperparameters"]),
+        loaded=tuple(Payment(**payment) for payment in value["loaded"]),
+    )
+
+
+def _slot(value: dict[str, Any]) -> Slot:
+    axon = value.pop("axon")
+    return Slot(**value, axon=None if axon is None else AxonInfo(**axon))
+
+
+def _check(state: ChainState, records: Mapping[str, str]) -> None:
+    for netuid, subnet in state.subnets.items():
+        if json.loads(records[f"subnet/{netuid}/"])["slots"] != len(subnet.slots):
+            raise ValueError(f"slots of subnet {netuid} are missing")
+
+
+CODECS = (Codec("subnet", _names, _value, _restore, _check),)
