@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -11,6 +12,7 @@ from typing import Final, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from ranvier.engines.asker import HEADER
 from ranvier.engines.chat import Answer, asked, completion, listed
 from ranvier.engines.codec import (
     GenerateBody,
@@ -51,7 +53,9 @@ class EngineClient:
     def __init__(self, endpoint: str, *, api_key: str | None = None, seeded: bool = False) -> None:
         self.endpoint, self._seeded = endpoint, seeded
         self._foreign = False
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers = {HEADER: uuid.uuid4().hex}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
         self._session: aiohttp.ClientSession | None = None
         self._info: tuple[ModelInfo, ...] | None = None
 

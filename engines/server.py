@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from ranvier.engines.asker import asking
 from ranvier.engines.codec import (
     GenerateBody,
     GenerateReply,
@@ -64,7 +65,7 @@ class EngineServer:
 
     def application(self) -> web.Application:
         """The routes, for tests and for embedding."""
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[problems])
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[problems, asking])
         self._watch(app)
         app.router.add_get("/v1/ranvier/info", self._info)
         app.router.add_post("/v1/ranvier/generate", self._generate)

@@ -143,8 +143,9 @@ class Front:
         worker = self._workers[name]
         ready = await worker.start()
         old = self._own.get(name)
+        # A batch that runs and one that may join it: whose turn it is after those is decided here.
         address = Address(
-            ready.endpoint, worker.plan.batch + worker.plan.queue, ready.api_key, label=f"worker {name}"
+            ready.endpoint, 2 * worker.plan.batch, ready.api_key, label=f"worker {name}", each=True
         )
         if old is None or old.address != address:
             if old is not None:  # llama.cpp takes another port each time

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from ranvier.engines.asker import asker
 from ranvier.engines.errors import EngineRefused, EngineTimeout, EngineUnfit, EngineUnreachable, NoUpstream
 from ranvier.engines.models import ModelInfo
+from ranvier.engines.turns import Place, Turns
 from ranvier.engines.upstream.meter import UpstreamMeter
 from ranvier.engines.upstream.upstream import Upstream
-from ranvier.engines.worker import Full
 
 INVALID: Final = (400, 405, 413, 415, 422)
 """Refusals that are about the request itself: no other engine would say otherwise."""
@@ -28,14 +26,13 @@ class Pool:
 
     def __init__(self, info: ModelInfo, meter: UpstreamMeter, *, max_queue: int = 128) -> None:
         self.info = info
-        self._meter, self._max_queue = meter, max_queue
+        self._meter, self._turns = meter, Turns(max_queue)
         self._members: list[Upstream] = []
-        self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
     def waiting(self) -> int:
         """Requests that no engine has room for yet."""
-        return len(self._queue)
+        return len(self._turns)
 
     def add(self, upstream: Upstream, info: ModelInfo) -> None:
         """One more; raises `EngineUnfit` where it serves something else under the same name."""
@@ -58,10 +55,7 @@ class Pool:
 
     def wake(self) -> None:
         """Let those who wait look again: an engine has room, or is back."""
-        for waiter in self._queue:
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        self._turns.call()
 
     async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
         """Carry out a request. Raises `Full`, `NoUpstream`, or ValueError for what an engine calls invalid."""
@@ -102,33 +96,28 @@ class Pool:
             raise NoUpstream(self.info.id, str(error)) from error
 
     async def _next(self, tried: list[Upstream]) -> Upstream:
-        """The least busy engine; waits for one that is up but full. Raises `Full` and `NoUpstream`."""
-        first = True
-        while True:
-            able = [one for one in self._members if one not in tried]
-            free = [one for one in able if one.free]
-            if free and (not first or not self._queue):
-                return min(free, key=lambda one: one.wait)
-            if not any(one.up for one in able):
-                raise NoUpstream(self.info.id, self._lack(tried))
-            await self._stand(first=first)
-            first = False
+        """The least busy engine; waits in turn for one that is up but full. Raises `Full` and `NoUpstream`."""
+        place: Place | None = None
+        try:
+            while True:
+                able = [one for one in self._members if one not in tried]
+                free = [one for one in able if one.free(self.info.id)]
+                if free and self._turns.may(place):
+                    self._turns.went(asker.get())
+                    return min(free, key=lambda one: one.wait)
+                if not any(one.up for one in able):
+                    raise NoUpstream(self.info.id, self._lack(tried))
+                if place is None:  # who was failed by one engine takes any other that comes free
+                    place = self._turns.join(asker.get(), picky=bool(tried))
+                await place.called(LOOK)
+        finally:
+            if place is not None:
+                self._turns.leave(place)
+                self.wake()
 
     def _lack(self, tried: list[Upstream]) -> str:
         last = tried or self._members
         return f"{last[-1].label}: {last[-1].reason or 'it is full'}" if last else "none serves it any more"
-
-    async def _stand(self, *, first: bool) -> None:
-        """In the queue, until somebody wakes us or it is time to look again."""
-        if len(self._queue) >= self._max_queue:
-            raise Full
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._queue.append if first else self._queue.appendleft)(waiter)
-        try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(waiter, LOOK)
-        finally:
-            self._queue.remove(waiter)
 
     async def stop(self) -> None:
         """Nothing runs here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class Address:
     """Of its weights, where the operator knows and the engine does not say."""
     label: str = ""
     """What it is called in metrics; empty: its endpoint."""
+    each: bool = False
+    """The capacity is that of each of its models, not of all together."""
 
     def wants(self, info: ModelInfo) -> bool:
         """Whether a model that it serves is to be served by us."""
@@ -63,6 +66,10 @@ class Upstream:
         self.running = 0
         self.served = 0
         """Requests that it was given."""
+        self.tokens = 0
+        """Tokens of answers that it wrote."""
+        self._running: Counter[str] = Counter()
+        """By our name of the model."""
         self.up = False
         self.reason = "not asked yet"
         """Why it is down."""
@@ -74,10 +81,10 @@ class Upstream:
         """On the monotonic clock: an engine that is full is left alone until then."""
         self._lost = asyncio.Event()
 
-    @property
-    def free(self) -> bool:
-        """Whether it can be given a request now."""
-        return self.up and self.running < self.address.capacity and time.monotonic() >= self.rests_until
+    def free(self, model: str) -> bool:
+        """Whether it can be given a request for that model of ours now."""
+        held = self._running[model] if self.address.each else self.running
+        return self.up and held < self.address.capacity and time.monotonic() >= self.rests_until
 
     @property
     def wait(self) -> float:
@@ -113,9 +120,10 @@ class Upstream:
             await asyncio.sleep(min(self.rest, seconds))
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
+    def busy(self, model: str) -> Iterator[None]:
         """Around one request: counts it, takes its time, and reads from its end how the engine does."""
         self.running, self.served = self.running + 1, self.served + 1
+        self._running[model] += 1
         began = time.monotonic()
         try:
             yield
@@ -133,13 +141,16 @@ class Upstream:
             raise
         finally:
             self.running -= 1
+            self._running[model] -= 1
 
     async def run(self, batch: str, item: Any, model: str, on_piece: Callable[[str], None] | None) -> Any:
         """Carry out one request of any kind; ``model`` is our name of it. Raises `EngineError`."""
-        model = self.names[model]
-        with self.busy():
+        model, ours = self.names[model], model
+        with self.busy(ours):
             if batch == "generate":
-                return await self._generate(item, model, on_piece)
+                made = await self._generate(item, model, on_piece)
+                self.tokens += len(made.token_ids)
+                return made
             calls: dict[str, Callable[..., Any]] = {
                 "score": self.client.score,
                 "image": self.client.images,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -293,3 +294,54 @@ async def test_a_caller_who_leaves_is_forgotten_everywhere(tmp_path: Path) -> No
         await until(lambda: model.running == 1)
         asked.cancel()
         await until(lambda: model.running == 0)
+
+
+async def test_a_flood_of_one_client_does_not_starve_another(tmp_path: Path) -> None:
+    class Slow(Echo):
+        async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
+            ends.append(item.messages[0].content)
+            await asyncio.sleep(0.02)
+            return SAY
+
+    ends: list[str] = []
+
+    def says(who: str) -> TextRequest:
+        return TextRequest((Message("user", who),), Sampling(max_tokens=2))
+
+    async def flood(client: EngineClient) -> list[Any]:
+        return await asyncio.gather(*(client.generate(says("f")) for _ in range(60)), return_exceptions=True)
+
+    async with (
+        engine(Slow(), tmp_path / "a") as first,
+        front(Address(first, capacity=2), max_queue=24) as one,
+        EngineClient(one.endpoint) as two,
+    ):
+        flooding = asyncio.ensure_future(flood(one))
+        await until(lambda: len(ends) >= 4)
+        came = len(ends)
+        made = await asyncio.gather(*(two.generate(says("o")) for _ in range(8)))
+        flooded = await flooding
+    assert made == [SAY] * 8, "none of them was turned away"
+    assert "".join(ends[came:]).startswith(("fofofofofofofofo", "ofofofofofofofo", "ffofofofofofofofo"))
+    assert any(isinstance(one, EngineRefused) and one.status == 429 for one in flooded)
+    assert flooded.count(SAY) >= 18
+
+
+async def test_processes_that_name_nobody_are_told_apart_by_the_kernel(tmp_path: Path) -> None:
+    import aiohttp
+
+    from ranvier.engines.asker import HEADER, asker
+
+    class Noting(Echo):
+        async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
+            seen.append(asker.get())
+            return SAY
+
+    seen: list[str] = []
+    body = {"messages": [{"role": "user", "content": "x"}]}
+    async with engine(Noting(), tmp_path / "a") as first:
+        connector = aiohttp.UnixConnector(first.removeprefix("unix:"))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            for headers in ({}, {HEADER: "n" * 999}):
+                await session.post("http://engine/v1/chat/completions", json=body, headers=headers)
+    assert seen == [f"pid {os.getpid()}", "n" * 64]
