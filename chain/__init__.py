@@ -4,9 +4,13 @@ from bittensor_core import Keypair
 
 from ranvier.chain.calls import (
     AddStake,
+    BecomeDelegate,
     Call,
     CommitTimelocked,
     CommitWeights,
+    DecreaseTake,
+    IncreaseTake,
+    MoveStake,
     Register,
     RemoveStake,
     RevealWeights,
@@ -52,7 +56,8 @@ from ranvier.chain.models import (
     Support,
     WeightCommit,
 )
-from ranvier.chain.presets import local_genesis, local_hyperparameters
+from ranvier.chain.network import NetworkParameters
+from ranvier.chain.presets import local_genesis, local_hyperparameters, local_network
 from ranvier.chain.wallet import Wallet
 
 __all__ = [
@@ -63,6 +68,7 @@ __all__ = [
     "BackEndMissing",
     "BadGenesis",
     "BadReply",
+    "BecomeDelegate",
     "Block",
     "Call",
     "CallRefused",
@@ -72,6 +78,7 @@ __all__ = [
     "ChainUnreachable",
     "CommitTimelocked",
     "CommitWeights",
+    "DecreaseTake",
     "Earned",
     "Epoch",
     "EpochRow",
@@ -80,8 +87,11 @@ __all__ = [
     "GenesisNeuron",
     "GenesisSubnet",
     "Hyperparameters",
+    "IncreaseTake",
     "Keypair",
     "Metagraph",
+    "MoveStake",
+    "NetworkParameters",
     "Neuron",
     "NotFound",
     "OutcomeUnknown",
@@ -106,4 +116,5 @@ __all__ = [
     "connect",
     "local_genesis",
     "local_hyperparameters",
+    "local_network",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ranvier.chain.genesis import Genesis, GenesisSubnet
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
+from ranvier.chain.network import NetworkState
 from ranvier.chain.schedule import first_step_head
 from ranvier.chain.state import ChainState, Slot, SubnetState
 
@@ -16,7 +17,8 @@ def first_state(genesis: Genesis) -> ChainState:
     ledger = Ledger(genesis.existential_deposit)
     for ss58, amount in genesis.balances.items():
         ledger.mint(ss58, amount)
-    state = ChainState(Block(0, genesis.hash(), genesis.started_at), ledger)
+    network = NetworkState(genesis.network, last_lock=genesis.network.lock_minimum)
+    state = ChainState(Block(0, genesis.hash(), genesis.started_at), ledger, network)
     for netuid, born in enumerate(genesis.subnets, start=1):
         state.subnets[netuid] = _subnet(netuid, born, genesis.era)
         for neuron in born.neurons:

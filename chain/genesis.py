@@ -12,6 +12,7 @@ from ranvier.chain.addresses import canonical
 from ranvier.chain.emission import RAO_SUPPLY
 from ranvier.chain.errors import BadGenesis
 from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.network import NetworkParameters
 
 Rao = Annotated[int, Field(ge=0, le=RAO_SUPPLY)]
 
@@ -73,7 +74,7 @@ class Genesis(_Part):
     clock: Literal["wall", "manual"] = "wall"
     started_at: float = Field(default=1_700_000_000.0, ge=0)
     allow_loopback: bool = False
-    stake_interval: int = Field(default=360, ge=0, description="blocks between stakings of one pair of keys")
+    network: NetworkParameters = NetworkParameters()
     existential_deposit: int = Field(
         default=500, ge=0, description="least rao a balance keeps or starts with"
     )

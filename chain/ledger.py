@@ -11,7 +11,8 @@ from ranvier.chain.errors import Overdrawn
 class Ledger:
     """Balances by coldkey, stakes by (hotkey, coldkey), owners by hotkey; amounts are rao.
 
-    `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT").
+    `takes` holds a u16 ratio for each hotkey whose owner said one, who thereby is a delegate.
+    `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT", "take/HOT").
     `moved_at` is the block of a pair's last staking or unstaking. Methods that move rao raise `Overdrawn`
     and change nothing where there is too little; checks with the chain's names come before them.
     """
@@ -21,6 +22,7 @@ class Ledger:
     balances: dict[str, int] = field(default_factory=dict)
     stakes: dict[str, dict[str, int]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    takes: dict[str, int] = field(default_factory=dict)
     moved_at: dict[tuple[str, str], int] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
@@ -50,10 +52,21 @@ class Ledger:
         self._credit(coldkey, amount)
         self.issuance += amount
 
-    def mint_stake(self, hotkey: str, amount: int) -> None:
-        """Make new rao into stake of the hotkey's owner on it."""
-        self._restake(hotkey, self.owners[hotkey], amount)
+    def mint_stake(self, hotkey: str, amount: int, coldkey: str | None = None) -> None:
+        """Make new rao into stake on a hotkey, its owner's where no other coldkey is named."""
+        self._restake(hotkey, coldkey or self.owners[hotkey], amount)
         self.issuance += amount
+
+    def move(self, coldkey: str, origin: str, hotkey: str, amount: int, block: int) -> None:
+        """Move a coldkey's stake from one hotkey to another."""
+        self._restake(origin, coldkey, -amount)
+        self._restake(hotkey, coldkey, amount)
+        self.moved_at[origin, coldkey] = self.moved_at[hotkey, coldkey] = block
+
+    def set_take(self, hotkey: str, take: int) -> None:
+        """What a delegate keeps of its validator's emission, of 65535."""
+        self.takes[hotkey] = take
+        self.changed.add(f"take/{hotkey}")
 
     def burn(self, coldkey: str, amount: int) -> None:
         """Take rao out of a balance and out of existence."""

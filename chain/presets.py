@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ranvier.chain.genesis import Genesis, GenesisSubnet
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import RAO
+from ranvier.chain.network import NetworkParameters
 
 
 def local_hyperparameters(tempo: int = 20, **changes: Any) -> Hyperparameters:
@@ -31,6 +32,30 @@ def local_hyperparameters(tempo: int = 20, **changes: Any) -> Hyperparameters:
     return Hyperparameters(**{**fast, **changes})
 
 
+def local_network(**changes: Any) -> NetworkParameters:
+    """Settings of the whole chain for one machine: nothing waits for days, little TAO is needed.
+
+    `changes` override any of it by name.
+    """
+    fast: dict[str, Any] = {
+        "min_take": 0,
+        "take_interval": 100,
+        "delegate_interval": 0,
+        "stake_interval": 0,
+        "children_interval": 0,
+        "children_delay": 20,
+        "subnet_limit": 32,
+        "subnet_immunity": 1000,
+        "subnet_interval": 0,
+        "lock_minimum": 100 * RAO,
+        "lock_interval": 2000,
+        "root_tempo": 20,
+        "root_weights_interval": 0,
+        "motion_life": 1000,
+    }
+    return NetworkParameters(**{**fast, **changes})
+
+
 def local_genesis(
     subnets: Sequence[GenesisSubnet],
     *,
@@ -50,7 +75,7 @@ def local_genesis(
         block_time=block_time,
         clock=clock,
         allow_loopback=True,
-        stake_interval=0,
+        network=local_network(),
         balances=dict(balances or {}),
         subnets=tuple(subnets),
     )

@@ -14,7 +14,7 @@ from ranvier.chain.schedule import (
     reveal_window_2024,
     reveal_window_head,
 )
-from ranvier.chain.state import SubnetState
+from ranvier.chain.state import ChainState, SubnetState
 
 _NO_WORK = 2**64 - 1
 _INTERVAL_CAP = 3
@@ -48,6 +48,10 @@ class Rules(Protocol):
 
     def evict(self, subnet: SubnetState, block: int) -> int | None:
         """The uid that gives way on a full subnet."""
+        ...
+
+    def take(self, state: ChainState, hotkey: str) -> int | None:
+        """What a hotkey takes of its nominators' dividends, of 65535; None where only its owner may stake to it."""
         ...
 
 
@@ -111,6 +115,10 @@ class Rules2024:
         subnet.slots[uid].pruning = PRUNED_SCORE
         return uid
 
+    def take(self, state: ChainState, hotkey: str) -> int | None:
+        """Who never became a delegate has none."""
+        return state.ledger.takes.get(hotkey)
+
 
 class Rules2026:
     """The runtime of 2026: the price jumps with each registration and decays with each block."""
@@ -152,6 +160,10 @@ class Rules2026:
         paid = [slot.emission for slot in subnet.slots]
         since = [slot.registered_at for slot in subnet.slots]
         return prune_head(paid, since, block, subnet.hyperparameters.immunity_period)
+
+    def take(self, state: ChainState, hotkey: str) -> int | None:
+        """Everybody is a delegate."""
+        return state.ledger.takes.get(hotkey, state.network.parameters.default_take)
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import AxonInfo, Block, WeightCommit
+from ranvier.chain.network import NetworkState
 
 Row = dict[int, int]
 
@@ -119,12 +120,18 @@ class ChainState:
 
     head: Block
     ledger: Ledger
+    network: NetworkState
     subnets: dict[int, SubnetState] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
     def touch(self, *records: str) -> None:
         """Mark records that belong neither to the ledger nor to a subnet as changed, by their whole names."""
         self.changed.update(records)
+
+    def pace(self, kind: str, key: str, block: int) -> None:
+        """Take note of an action that is limited in pace."""
+        self.network.paces[kind, key] = block
+        self.touch(f"pace/{kind}/{key}")
 
     def take_changed(self) -> set[str]:
         """Names of the records changed since the last call."""

@@ -9,6 +9,7 @@ from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
 from ranvier.chain.epoch_input import EpochInput, YumaParams
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.models import EpochRow
+from ranvier.chain.payment import pay
 from ranvier.chain.rules import Rules
 from ranvier.chain.sparse import SparseRows
 from ranvier.chain.state import ChainState, Payment, SubnetState
@@ -34,17 +35,16 @@ def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
         rules.start_block(subnet, block)
     made = block_emission(state.ledger.issuance)
     for subnet in subnets:
-        _pay(state, subnet)
+        _pay(state, rules, subnet)
     shares = divide_by_shares(made, [subnet.share for subnet in subnets])
     for subnet, amount in zip(subnets, shares, strict=True):
         _accumulate(state, subnet, amount)
     return [_run_epoch(state, rules, subnet, block) for subnet in rules.epochs(subnets, block)]
 
 
-def _pay(state: ChainState, subnet: SubnetState) -> None:
+def _pay(state: ChainState, rules: Rules, subnet: SubnetState) -> None:
     for payment in subnet.loaded:
-        if payment.server + payment.validator:
-            state.ledger.mint_stake(payment.hotkey, payment.server + payment.validator)
+        pay(state.ledger, payment, rules.take(state, payment.hotkey))
     if subnet.loaded:
         subnet.loaded = ()
         subnet.touch("")

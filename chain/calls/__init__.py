@@ -9,7 +9,15 @@ from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
-from ranvier.chain.calls.funds import AddStake, RemoveStake, Transfer
+from ranvier.chain.calls.funds import (
+    AddStake,
+    BecomeDelegate,
+    DecreaseTake,
+    IncreaseTake,
+    MoveStake,
+    RemoveStake,
+    Transfer,
+)
 from ranvier.chain.calls.neurons import Register, Serve, ServeTls
 from ranvier.chain.calls.weights import CommitTimelocked, CommitWeights, RevealWeights, SetWeights
 
@@ -23,6 +31,10 @@ Call: TypeAlias = (
     | CommitTimelocked
     | AddStake
     | RemoveStake
+    | MoveStake
+    | BecomeDelegate
+    | IncreaseTake
+    | DecreaseTake
     | Transfer
 )
 CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
@@ -45,9 +57,13 @@ __all__ = [
     "CALLS",
     "CALL_TYPES",
     "AddStake",
+    "BecomeDelegate",
     "Call",
     "CommitTimelocked",
     "CommitWeights",
+    "DecreaseTake",
+    "IncreaseTake",
+    "MoveStake",
     "Register",
     "RemoveStake",
     "RevealWeights",

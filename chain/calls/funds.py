@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from ranvier.chain.calls.fields import STRICT, Address, Amount, Netuid
+from ranvier.chain.calls.fields import STRICT, U16, Address, Amount, Netuid
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,3 +39,45 @@ class Transfer:
     to: Address
     amount: Amount
     call: Literal["Transfer"] = "Transfer"
+
+
+@dataclass(frozen=True, config=STRICT)
+class MoveStake:
+    """Move `amount` of the signing coldkey's stake from one hotkey to another.
+
+    The netuids say which alpha is moved into which, on chains that have alpha; 0 is TAO.
+    """
+
+    origin: Address
+    hotkey: Address
+    amount: Amount
+    origin_netuid: Netuid = 0
+    netuid: Netuid = 0
+    call: Literal["MoveStake"] = "MoveStake"
+
+
+@dataclass(frozen=True, config=STRICT)
+class BecomeDelegate:
+    """Let everybody stake to a hotkey of the signing coldkey, for a `take` (u16 ratio) of its validator's emission."""
+
+    hotkey: Address
+    take: U16
+    call: Literal["BecomeDelegate"] = "BecomeDelegate"
+
+
+@dataclass(frozen=True, config=STRICT)
+class IncreaseTake:
+    """A larger take (u16 ratio) for a delegate of the signing coldkey; once in a while only."""
+
+    hotkey: Address
+    take: U16
+    call: Literal["IncreaseTake"] = "IncreaseTake"
+
+
+@dataclass(frozen=True, config=STRICT)
+class DecreaseTake:
+    """A smaller take (u16 ratio) for a delegate of the signing coldkey, at any time."""
+
+    hotkey: Address
+    take: U16
+    call: Literal["DecreaseTake"] = "DecreaseTake"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ranvier.chain.calls import AddStake, RemoveStake, Transfer
+from ranvier.chain.calls import AddStake, MoveStake, RemoveStake, Transfer
 from ranvier.chain.handlers.context import Context, Handler, refuse
 
 
@@ -14,24 +14,41 @@ def add_stake(context: Context, call: AddStake, coldkey: str) -> None:
     if not ledger.can_pay(coldkey, call.amount):
         held = ledger.balance(coldkey)
         refuse(call, "NotEnoughBalanceToStake", f"{coldkey} has {held} rao, less the existential deposit")
-    _check_pair(context, call, coldkey)
-    _check_pace(context, call, coldkey, "StakeRateLimitExceeded")
+    _check_tao(call, call.netuid)
+    _check_open(context, call, call.hotkey, coldkey)
+    _check_least(context, call, call.hotkey, coldkey, ledger.stake_of(call.hotkey, coldkey) + call.amount)
+    _check_pace(context, call, (call.hotkey, coldkey), "StakeRateLimitExceeded")
     ledger.stake(coldkey, call.hotkey, call.amount, context.block)
     context.tell("StakeAdded", hotkey=call.hotkey, coldkey=coldkey, amount=call.amount)
 
 
 def remove_stake(context: Context, call: RemoveStake, coldkey: str) -> None:
-    """Back to the signer's balance."""
-    _check_pair(context, call, coldkey)
-    if call.amount == 0:
-        refuse(call, "StakeToWithdrawIsZero", "name an amount above zero")
+    """Back to the signer's balance; what is left of another's hotkey below the minimum comes back, too."""
+    _check_tao(call, call.netuid)
+    held = _withdrawable(context, call, call.hotkey, coldkey)
+    _check_pace(context, call, (call.hotkey, coldkey), "UnstakeRateLimitExceeded")
+    ledger, amount = context.state.ledger, call.amount
+    if not _is_enough(context, call.hotkey, coldkey, held - amount):
+        amount = held
+    ledger.unstake(coldkey, call.hotkey, amount, context.block)
+    context.tell("StakeRemoved", hotkey=call.hotkey, coldkey=coldkey, amount=amount)
+
+
+def move_stake(context: Context, call: MoveStake, coldkey: str) -> None:
+    """From one hotkey to another, under the checks of both ways; never through a balance."""
+    _check_tao(call, call.origin_netuid)
+    _check_tao(call, call.netuid)
+    if call.origin == call.hotkey:
+        refuse(call, "SameHotkey", "name two hotkeys")
+    held = _withdrawable(context, call, call.origin, coldkey)
+    _check_open(context, call, call.hotkey, coldkey)
     ledger = context.state.ledger
-    held = ledger.stake_of(call.hotkey, coldkey)
-    if held < call.amount:
-        refuse(call, "NotEnoughStakeToWithdraw", f"{coldkey} has {held} rao on {call.hotkey}")
-    _check_pace(context, call, coldkey, "UnstakeRateLimitExceeded")
-    ledger.unstake(coldkey, call.hotkey, call.amount, context.block)
-    context.tell("StakeRemoved", hotkey=call.hotkey, coldkey=coldkey, amount=call.amount)
+    amount = call.amount if _is_enough(context, call.origin, coldkey, held - call.amount) else held
+    _check_least(context, call, call.hotkey, coldkey, ledger.stake_of(call.hotkey, coldkey) + amount)
+    _check_pace(context, call, (call.origin, coldkey), "UnstakeRateLimitExceeded")
+    _check_pace(context, call, (call.hotkey, coldkey), "StakeRateLimitExceeded")
+    ledger.move(coldkey, call.origin, call.hotkey, amount, context.block)
+    context.tell("StakeMoved", origin=call.origin, hotkey=call.hotkey, coldkey=coldkey, amount=amount)
 
 
 def transfer(context: Context, call: Transfer, coldkey: str) -> None:
@@ -48,21 +65,60 @@ def transfer(context: Context, call: Transfer, coldkey: str) -> None:
     context.tell("Transfer", sender=coldkey, to=call.to, amount=call.amount)
 
 
-def _check_pair(context: Context, call: AddStake | RemoveStake, coldkey: str) -> None:
-    if call.netuid != 0:
+def _check_tao(call: AddStake | RemoveStake | MoveStake, netuid: int) -> None:
+    if netuid != 0:
         refuse(call, "SubtokenDisabled", "TAO is staked to hotkeys here, there is no alpha of subnets")
-    owner = context.state.ledger.owners.get(call.hotkey)
+
+
+def _check_open(
+    context: Context, call: AddStake | RemoveStake | MoveStake, hotkey: str, coldkey: str
+) -> None:
+    """Whether the coldkey may stake to the hotkey: it is its own, or a delegate's."""
+    owner = context.state.ledger.owners.get(hotkey)
     if owner is None:
-        refuse(call, "HotKeyAccountNotExists", f"{call.hotkey} was never registered")
-    if owner != coldkey:
-        # Nobody is a delegate on this chain: a hotkey is staked to by its owner alone.
-        refuse(call, "HotKeyNotDelegateAndSignerNotOwnHotKey", f"{call.hotkey} belongs to {owner}")
+        refuse(call, "HotKeyAccountNotExists", f"{hotkey} was never registered")
+    if owner != coldkey and context.rules.take(context.state, hotkey) is None:
+        refuse(
+            call, "HotKeyNotDelegateAndSignerNotOwnHotKey", f"{hotkey} belongs to {owner}, who is no delegate"
+        )
 
 
-def _check_pace(context: Context, call: AddStake | RemoveStake, coldkey: str, name: str) -> None:
-    last, pause = context.state.ledger.moved_at.get((call.hotkey, coldkey)), context.genesis.stake_interval
+def _is_enough(context: Context, hotkey: str, coldkey: str, amount: int) -> bool:
+    """Whether a coldkey may leave so much on a hotkey: nothing, the minimum, or anything on its own."""
+    owner = context.state.ledger.owners.get(hotkey)
+    return amount == 0 or owner == coldkey or amount >= context.state.network.parameters.min_stake
+
+
+def _check_least(
+    context: Context, call: AddStake | MoveStake, hotkey: str, coldkey: str, amount: int
+) -> None:
+    if not _is_enough(context, hotkey, coldkey, amount):
+        least = context.state.network.parameters.min_stake
+        refuse(call, "NomStakeBelowMinimumThreshold", f"at least {least} rao on another's hotkey")
+
+
+def _withdrawable(context: Context, call: RemoveStake | MoveStake, hotkey: str, coldkey: str) -> int:
+    """What the coldkey has there, if that is as much as it asks for."""
+    _check_open(context, call, hotkey, coldkey)
+    if call.amount == 0:
+        refuse(call, "StakeToWithdrawIsZero", "name an amount above zero")
+    held = context.state.ledger.stake_of(hotkey, coldkey)
+    if held < call.amount:
+        refuse(call, "NotEnoughStakeToWithdraw", f"{coldkey} has {held} rao on {hotkey}")
+    return held
+
+
+def _check_pace(
+    context: Context, call: AddStake | RemoveStake | MoveStake, pair: tuple[str, str], name: str
+) -> None:
+    last, pause = context.state.ledger.moved_at.get(pair), context.state.network.parameters.stake_interval
     if last is not None and context.block - last < pause:
         refuse(call, name, f"moved at block {last}; once per {pause} blocks")
 
 
-HANDLERS: Mapping[type, Handler] = {AddStake: add_stake, RemoveStake: remove_stake, Transfer: transfer}
+HANDLERS: Mapping[type, Handler] = {
+    AddStake: add_stake,
+    RemoveStake: remove_stake,
+    MoveStake: move_stake,
+    Transfer: transfer,
+}

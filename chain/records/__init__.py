@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
+from ranvier.chain.network import NetworkParameters, NetworkState
 from ranvier.chain.records import ledger as funds
-from ranvier.chain.records import subnets
+from ranvier.chain.records import network, subnets
 from ranvier.chain.records.codec import Codec
 from ranvier.chain.state import ChainState
 
 CODECS: Final[Mapping[str, Codec]] = {
-    codec.kind: codec for family in (funds, subnets) for codec in family.CODECS
+    codec.kind: codec for family in (funds, network, subnets) for codec in family.CODECS
 }
 
 
@@ -48,10 +49,12 @@ def decode(records: Mapping[str, str], existential_deposit: int) -> ChainState:
     """The state that `encode` wrote. Raises KeyError, ValueError or TypeError where records are damaged."""
     head = json.loads(records["head"])
     ledger = Ledger(existential_deposit, issuance=head.pop("issuance"))
-    state = ChainState(Block(**head), ledger)
+    state = ChainState(Block(**head), ledger, NetworkState(NetworkParameters(), last_lock=0))
     for name in sorted(records.keys() - {"head"}, key=_natural):
         kind, *path = name.split("/")
         CODECS[kind].restore(state, path, json.loads(records[name]))
+    if "network/" not in records:
+        raise KeyError("network/")
     for codec in CODECS.values():
         codec.check(state, records)
     return state

@@ -29,7 +29,12 @@ def _stake(state: ChainState, path: Sequence[str], value: Any) -> None:
         state.ledger.moved_at[hot, cold] = value["moved_at"]
 
 
+def _take(state: ChainState, path: Sequence[str], value: Any) -> None:
+    state.ledger.takes[path[0]] = value
+
+
 CODECS = (
+    Codec("take", lambda s: s.ledger.takes, lambda s, path: s.ledger.takes[path[0]], _take),
     Codec("balance", lambda s: s.ledger.balances, lambda s, path: s.ledger.balances[path[0]], _balance),
     Codec("owner", lambda s: s.ledger.owners, lambda s, path: s.ledger.owners[path[0]], _owner),
     Codec(

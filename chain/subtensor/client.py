@@ -14,7 +14,7 @@ from ranvier.chain.addresses import is_address
 from ranvier.chain.calls import Call, CommitTimelocked, Register
 from ranvier.chain.client import Keypair
 from ranvier.chain.earned import add_up
-from ranvier.chain.errors import BadReply, ChainError, ChainTimeout, NotFound, WrongChain
+from ranvier.chain.errors import BadReply, CallRefused, ChainError, ChainTimeout, NotFound, WrongChain
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
     Ability,
@@ -240,6 +240,8 @@ class SubtensorChain:
 
         async def probe(substrate: Any) -> Support:
             plans = sample_plans(call_type)
+            if not plans:
+                return Support(Ability.IMPOSSIBLE, f"Subtensor chains have no {call_type.__name__}")
             for place, plan in enumerate(plans):
                 if await composes(substrate, plan):
                     hidden = call_type is Register and await shielded(substrate)
@@ -292,6 +294,10 @@ class SubtensorChain:
             await seal(substrate, call, signer.ss58_address) if isinstance(call, CommitTimelocked) else None
         )
         plans = plans_for(call, sealed)
+        if not plans:
+            raise CallRefused(
+                "CallDisabled", "Subtensor chains have no such call (refused before it was sent)", call.call
+            )
         for plan in plans:
             if await composes(substrate, plan):
                 return plan

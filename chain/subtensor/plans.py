@@ -9,9 +9,13 @@ from typing import Any, Final
 
 from ranvier.chain.calls import (
     AddStake,
+    BecomeDelegate,
     Call,
     CommitTimelocked,
     CommitWeights,
+    DecreaseTake,
+    IncreaseTake,
+    MoveStake,
     Register,
     RemoveStake,
     RevealWeights,
@@ -49,11 +53,12 @@ def _ours(function: str, **params: Any) -> RawCall:
 
 
 def plans_for(call: Call, sealed: Sealed | None = None) -> tuple[RawCall, ...]:
-    """The preferred call first. `CommitTimelocked` needs its row `sealed`."""
+    """The preferred call first; none for what only a local chain has. `CommitTimelocked` needs its row `sealed`."""
     if isinstance(call, CommitTimelocked):
         assert sealed is not None
         return _timelocked(call, sealed)
-    return _PLANS[type(call)](call)
+    plan = _PLANS.get(type(call))
+    return plan(call) if plan else ()
 
 
 def _register(call: Register) -> tuple[RawCall, ...]:
@@ -134,6 +139,27 @@ def _remove_stake(call: RemoveStake) -> tuple[RawCall, ...]:
     return (_ours("remove_stake", hotkey=call.hotkey, netuid=call.netuid, amount_unstaked=call.amount),)
 
 
+def _move_stake(call: MoveStake) -> tuple[RawCall, ...]:
+    return (
+        _ours(
+            "move_stake",
+            origin_hotkey=call.origin,
+            destination_hotkey=call.hotkey,
+            origin_netuid=call.origin_netuid,
+            destination_netuid=call.netuid,
+            alpha_amount=call.amount,
+        ),
+    )
+
+
+def _increase_take(call: IncreaseTake) -> tuple[RawCall, ...]:
+    return (_ours("increase_take", hotkey=call.hotkey, take=call.take),)
+
+
+def _decrease_take(call: DecreaseTake) -> tuple[RawCall, ...]:
+    return (_ours("decrease_take", hotkey=call.hotkey, take=call.take),)
+
+
 def _transfer(call: Transfer) -> tuple[RawCall, ...]:
     return (RawCall("Balances", "transfer_keep_alive", {"dest": call.to, "value": call.amount}),)
 
@@ -147,6 +173,9 @@ _PLANS: Final[Mapping[type, Callable[[Any], tuple[RawCall, ...]]]] = {
     RevealWeights: _reveal,
     AddStake: _add_stake,
     RemoveStake: _remove_stake,
+    MoveStake: _move_stake,
+    IncreaseTake: _increase_take,
+    DecreaseTake: _decrease_take,
     Transfer: _transfer,
 }
 
@@ -162,6 +191,10 @@ SAMPLES: Final[Mapping[type, Call]] = {
     CommitTimelocked: CommitTimelocked(1, (0,), (65535,)),
     AddStake: AddStake(_SOMEBODY, 1),
     RemoveStake: RemoveStake(_SOMEBODY, 1),
+    MoveStake: MoveStake(_SOMEBODY, _SOMEBODY, 1),
+    BecomeDelegate: BecomeDelegate(_SOMEBODY, 1),
+    IncreaseTake: IncreaseTake(_SOMEBODY, 1),
+    DecreaseTake: DecreaseTake(_SOMEBODY, 1),
     Transfer: Transfer(_SOMEBODY, 1),
 }
 """One call of each kind, to be composed and thrown away."""

@@ -21,8 +21,10 @@ from ranvier.chain import (
     GenesisNeuron,
     GenesisSubnet,
     Keypair,
+    NetworkParameters,
     local_genesis,
     local_hyperparameters,
+    local_network,
 )
 from ranvier.chain.local import LocalChain
 from ranvier.chain.server import Running, running
@@ -51,10 +53,10 @@ def address(name: str) -> str:
 
 
 def make_genesis(**changes: Any) -> Genesis:
-    """The small chain; keywords of the genesis, of `local_genesis`, or hyperparameters of its subnets."""
-    direct = {
-        name: changes.pop(name) for name in ("allow_loopback", "stake_interval", "history") if name in changes
-    }
+    """The small chain; keywords of the genesis, of the network, or hyperparameters of its subnets."""
+    direct = {name: changes.pop(name) for name in ("allow_loopback", "history") if name in changes}
+    network = {name: changes.pop(name) for name in list(changes) if name in NetworkParameters.model_fields}
+    direct["network"] = local_network(**network)
     general = {
         name: changes.pop(name) for name in ("block_time", "clock", "era", "balances") if name in changes
     }

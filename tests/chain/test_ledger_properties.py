@@ -12,10 +12,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ranvier.chain.birth import first_state
-from ranvier.chain.calls import AddStake, Call, Register, RemoveStake, Serve, SetWeights, Transfer
+from ranvier.chain.calls import (
+    AddStake,
+    BecomeDelegate,
+    Call,
+    DecreaseTake,
+    IncreaseTake,
+    MoveStake,
+    Register,
+    RemoveStake,
+    Serve,
+    SetWeights,
+    Transfer,
+)
 from ranvier.chain.emission import RAO_SUPPLY, block_emission, divide_by_shares, split_owner
 from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.network import NetworkParameters
 from ranvier.chain.pool import Waiting
 from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.runtime import next_block
@@ -54,7 +67,7 @@ def genesis(era: Any, issued: int) -> Genesis:
     return Genesis(
         era=era,
         clock="manual",
-        stake_interval=2,
+        network=NetworkParameters(stake_interval=2, min_stake=1000, delegate_interval=1, take_interval=3),
         balances={**dict.fromkeys(COLD, 10 * TAO), **vault},
         subnets=(
             GenesisSubnet(name="a", hyperparameters=SETTINGS, neurons=tuple(neurons), owner=OWNER),
@@ -95,6 +108,23 @@ class Ledgers(RuleBasedStateMachine):
     @rule(signer=colds, hotkey=hots, amount=amounts)
     def unstake(self, signer: str, hotkey: str, amount: int) -> None:
         self.queue(signer, RemoveStake(hotkey, amount))
+
+    @rule(signer=colds, origin=hots, hotkey=hots, amount=amounts)
+    def move(self, signer: str, origin: str, hotkey: str, amount: int) -> None:
+        self.queue(signer, MoveStake(origin, hotkey, amount))
+
+    @rule(signer=colds, hotkey=hots, take=st.integers(5000, 12000))
+    def become_delegate(self, signer: str, hotkey: str, take: int) -> None:
+        self.queue(signer, BecomeDelegate(hotkey, take))
+
+    @rule(
+        signer=colds,
+        hotkey=hots,
+        take=st.integers(5000, 12000),
+        kind=st.sampled_from([IncreaseTake, DecreaseTake]),
+    )
+    def set_take(self, signer: str, hotkey: str, take: int, kind: Any) -> None:
+        self.queue(signer, kind(hotkey, take))
 
     @rule(signer=colds, netuid=netuids, hotkey=hots)
     def register(self, signer: str, netuid: int, hotkey: str) -> None:

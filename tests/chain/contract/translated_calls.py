@@ -9,6 +9,9 @@ from typing import Any
 from ranvier.chain import (
     AddStake,
     CommitWeights,
+    DecreaseTake,
+    IncreaseTake,
+    MoveStake,
     Register,
     RemoveStake,
     RevealWeights,
@@ -61,5 +64,14 @@ CALLS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "reveal_mechanism_weights": _reveal,
     "add_stake": lambda p: AddStake(p["hotkey"], p["amount_staked"], p["netuid"]),
     "remove_stake": lambda p: RemoveStake(p["hotkey"], p["amount_unstaked"], p["netuid"]),
+    "move_stake": lambda p: MoveStake(
+        p["origin_hotkey"],
+        p["destination_hotkey"],
+        p["alpha_amount"],
+        p["origin_netuid"],
+        p["destination_netuid"],
+    ),
+    "increase_take": lambda p: IncreaseTake(p["hotkey"], p["take"]),
+    "decrease_take": lambda p: DecreaseTake(p["hotkey"], p["take"]),
     "transfer_keep_alive": lambda p: Transfer(p["dest"], p["value"]),
 }

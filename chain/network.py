@@ -1,0 +1,92 @@
+"""What holds for the whole chain: settings that only its root may change, and what they are counted from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rao = Annotated[int, Field(ge=0, le=21 * 10**15)]
+U16 = Annotated[int, Field(ge=0, le=65535)]
+Blocks = Annotated[int, Field(ge=0, le=2**32)]
+EmissionPolicy = Literal["fixed", "root", "proportional", "price", "flow"]
+DAY: Final = 7200
+"""Blocks of twelve seconds in a day."""
+
+
+class Step(BaseModel):
+    """From `block` on there may be `subnets` subnets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    block: Blocks
+    subnets: U16
+
+
+class NetworkParameters(BaseModel):
+    """The defaults are those of the 2024 runtime; `presets` has those of the article, of 2026, and of local chains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    emission: EmissionPolicy = Field(
+        default="fixed",
+        description="how emission is divided between subnets: by their genesis' shares, by root weights through the "
+        "sigmoid of 2024 or proportionally, by the price of their alpha, or by the TAO that flows into it",
+    )
+    min_take: U16 = Field(default=5898, description="least take of a delegate, of 65535")
+    max_take: U16 = Field(default=11796, description="most that a delegate may take, of 65535")
+    default_take: U16 = Field(default=11796, description="take of who never said one, of 65535")
+    take_interval: Blocks = Field(default=30 * DAY, description="blocks between two raises of a take")
+    delegate_interval: Blocks = Field(default=1000, description="blocks between two changes as a delegate")
+    stake_interval: Blocks = Field(default=360, description="blocks between stakings of one pair of keys")
+    min_stake: Rao = Field(default=0, description="rao that one who is not the owner must have on a hotkey")
+    max_children: int = Field(default=5, ge=0, le=5, description="hotkeys that one may hand its stake to")
+    children_interval: Blocks = Field(default=150, description="blocks between two choices of children")
+    children_delay: Blocks = Field(default=DAY, description="blocks until a choice of children counts")
+    subnet_limit: U16 = Field(default=12, description="most subnets at a time")
+    subnet_limits: tuple[Step, ...] = Field(default=(), description="a limit that grows, by block")
+    subnet_immunity: Blocks = Field(default=7 * DAY, description="blocks a new subnet is not removed")
+    subnet_interval: Blocks = Field(default=DAY, description="blocks between two creations of subnets")
+    lock_minimum: Rao = Field(default=1000 * 10**9, description="rao to lock for a subnet, at least")
+    lock_interval: int = Field(
+        default=14 * DAY, ge=1, description="blocks in which a lock's cost falls by itself"
+    )
+    owner_interval: Blocks = Field(default=0, description="blocks between two settings of one hyperparameter")
+    root_seats: int = Field(default=64, ge=1, le=4096, description="validators of the root network")
+    root_tempo: U16 = Field(
+        default=100, description="blocks between two divisions of emission by root weights"
+    )
+    root_kappa: U16 = Field(
+        default=32767, description="where the sigmoid of root consensus has its middle, of 65535"
+    )
+    root_rho: U16 = Field(default=10, description="how steep that sigmoid is")
+    root_weights_interval: Blocks = Field(
+        default=100, description="blocks between two settings of root weights"
+    )
+    senate_seats: int = Field(default=12, ge=1, le=64, description="root validators who vote on motions")
+    motion_life: Blocks = Field(default=DAY // 2, description="blocks that a motion is open")
+    most_motions: int = Field(default=10, ge=1, le=100, description="motions open at a time")
+
+    def limit_at(self, block: int) -> int:
+        """Most subnets in this block."""
+        reached = [step.subnets for step in self.subnet_limits if step.block <= block]
+        return max([self.subnet_limit, *reached])
+
+
+@dataclass
+class NetworkState:
+    """`last_lock` is the rao that the newest subnet cost, `founded_at` its block (None: none was ever created).
+
+    `paces` is the block of the last action of a kind by a key, for what is limited in pace.
+    """
+
+    parameters: NetworkParameters
+    last_lock: int
+    founded_at: int | None = None
+    paces: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def waits(self, kind: str, key: str, block: int, interval: int) -> int:
+        """Blocks until the next action of that kind by that key; 0: now."""
+        last = self.paces.get((kind, key))
+        return 0 if last is None else max(0, last + interval - block)

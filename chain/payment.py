@@ -1,0 +1,25 @@
+"""Who receives what an epoch gave a hotkey."""
+
+from __future__ import annotations
+
+from ranvier.chain.emission import split_delegate
+from ranvier.chain.ledger import Ledger
+from ranvier.chain.state import Payment
+
+
+def pay(ledger: Ledger, payment: Payment, take: int | None) -> None:
+    """Make a payment's rao into stake: a delegate's nominators share the validator's part, less the `take`.
+
+    Without a take (nobody but the owner may stake) all is the owner's. The miner's part always is.
+    """
+    if take is None:
+        if payment.server + payment.validator:
+            ledger.mint_stake(payment.hotkey, payment.server + payment.validator)
+        return
+    holders = sorted(ledger.stakes.get(payment.hotkey, {}).items())
+    kept, parts = split_delegate(payment.validator, take, [stake for _, stake in holders])
+    if kept + payment.server:
+        ledger.mint_stake(payment.hotkey, kept + payment.server)
+    for (coldkey, _), part in zip(holders, parts, strict=True):
+        if part:
+            ledger.mint_stake(payment.hotkey, part, coldkey)
