@@ -38,6 +38,7 @@ from ranvier.engines.models import (
     TextRequest,
     TokenEvidence,
 )
+from ranvier.engines.states import WorkerState
 
 R = TypeVar("R", bound=BaseModel)
 DEFAULT_DEADLINE: Final = 120.0
@@ -97,6 +98,14 @@ class EngineClient:
     async def alive(self, *, deadline: float = 5.0) -> None:
         """Ask for anything; raises `EngineError` where nothing answers."""
         await self._get("/v1/models", deadline)
+
+    async def state(self, *, deadline: float = 5.0) -> tuple[WorkerState, ...]:
+        """The processes that serve there, with their devices and memory; an engine of ours tells it."""
+        try:
+            raw = await self._get("/v1/ranvier/info", deadline)
+            return InfoReply.model_validate_json(raw).workers
+        except ValidationError as error:
+            raise EngineRefused(self.endpoint, 200, "an unreadable reply") from error
 
     async def metrics(self, *, deadline: float = 5.0) -> bytes:
         """Its page, in Prometheus' text format."""

@@ -17,6 +17,7 @@ from ranvier.engines.models import (
     TextRequest,
     TokenEvidence,
 )
+from ranvier.engines.states import WorkerState
 
 
 def _decode(value: Any) -> bytes:
@@ -143,9 +144,10 @@ class TextsBody(Named):
 
 
 class InfoReply(Wire):
-    """What is served."""
+    """What is served, and by which processes."""
 
     models: tuple[ModelInfo, ...]
+    workers: tuple[WorkerState, ...] = ()
 
 
 class GenerateReply(Wire):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
+from ranvier.engines.gpu import device_state
 from ranvier.engines.meter import EngineMeter
 from ranvier.engines.served import Served
+from ranvier.engines.states import WorkerState, state_of
 
 
 class LocalHost:
@@ -16,9 +19,16 @@ class LocalHost:
 
     def __init__(self, models: Sequence[Any], *, max_batch: int = 16, max_queue: int = 128) -> None:
         self._meter = EngineMeter()
+        self._meter.devices.names = sorted({model.info.device for model in models})
         self.serving = [
             Served(model, self._meter, max_batch=max_batch, max_queue=max_queue) for model in models
         ]
+
+    async def state(self) -> Sequence[WorkerState]:
+        """The own process, under no name."""
+        models = tuple(f"{one.info.kind}={one.info.id}" for one in self.serving)
+        devices = tuple(map(device_state, self._meter.devices.names))
+        return [state_of("", os.getpid(), models, devices)]
 
     async def page(self) -> bytes:
         """Counters of all models."""

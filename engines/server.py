@@ -116,10 +116,13 @@ class EngineServer:
 
     async def _health(self, request: web.Request) -> web.Response:
         waiting = {one.info.id: one.waiting for one in self._host.serving}
-        return web.json_response({"status": "alive", "waiting": waiting, "pending": self._host.pending})
+        workers = [one.model_dump() for one in await self._host.state()]
+        return web.json_response(
+            {"status": "alive", "waiting": waiting, "pending": self._host.pending, "workers": workers}
+        )
 
     async def _info(self, request: web.Request) -> web.Response:
-        return _reply(InfoReply(models=tuple(self._infos())))
+        return _reply(InfoReply(models=tuple(self._infos()), workers=tuple(await self._host.state())))
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request, GenerateBody)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ranvier.engines.models import ModelInfo
+from ranvier.engines.states import WorkerState
 
 
 class Serving(Protocol):
@@ -37,6 +38,9 @@ class Host(Protocol):
     @property
     def pending(self) -> str:
         """Why more may be served later; empty where that is not so."""
+
+    async def state(self) -> Sequence[WorkerState]:
+        """The processes of this machine that serve, with their devices and memory."""
 
     async def page(self) -> bytes:
         """Metrics in Prometheus' text format."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from ranvier.engines.errors import EngineError, WorkerFailed
 from ranvier.engines.models import ModelInfo
+from ranvier.engines.states import WorkerState, state_of
 from ranvier.engines.upstream.meter import UpstreamMeter
 from ranvier.engines.upstream.plan import WorkerPlan
 from ranvier.engines.upstream.pool import Pool
@@ -45,7 +46,7 @@ class Front:
         self._own: dict[str, Upstream] = {}
         self._elsewhere = [Upstream(address) for address in addresses]
         self._tasks: list[asyncio.Task[None]] = []
-        self._meter.watch(lambda: self._upstreams, lambda: self.serving)
+        self._meter.watch(lambda: self._upstreams, lambda: self.serving, lambda: self.workers)
 
     @property
     def serving(self) -> list[Pool]:
@@ -84,6 +85,21 @@ class Front:
             *(asyncio.create_task(self._keep(name)) for name in self._workers),
             *(asyncio.create_task(self._watch(upstream)) for upstream in self._elsewhere),
         ]
+
+    async def state(self) -> Sequence[WorkerState]:
+        """Each worker; what it cannot tell itself is read from outside."""
+        return await asyncio.gather(*(self._state(name) for name in self._workers))
+
+    async def _state(self, name: str) -> WorkerState:
+        worker, own = self._workers[name], self._own.get(name)
+        seen = state_of(name, worker.pid, worker.plan.models)
+        if own is None or not own.up or worker.plan.llama:
+            return seen
+        try:
+            told = await own.client.state()
+        except EngineError:
+            return seen
+        return seen.model_copy(update={"devices": tuple(one for state in told for one in state.devices)})
 
     async def page(self) -> bytes:
         """Counters of the front, and those of the workers."""

@@ -11,10 +11,13 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from ranvier.engines.usage import usage_of
+
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from ranvier.engines.serving import Serving
+    from ranvier.engines.upstream.process import WorkerProcess
     from ranvier.engines.upstream.upstream import Upstream
 
 _STATES: Final[Mapping[str, tuple[str, Callable[[Upstream], float]]]] = {
@@ -43,10 +46,14 @@ class UpstreamMeter:
         )
 
     def watch(
-        self, upstreams: Callable[[], Sequence[Upstream]], pools: Callable[[], Sequence[Serving]]
+        self,
+        upstreams: Callable[[], Sequence[Upstream]],
+        pools: Callable[[], Sequence[Serving]],
+        workers: Callable[[], Sequence[WorkerProcess]],
     ) -> None:
         """Show the state of these with every look at the page."""
         self.registry.register(_States(upstreams, pools))
+        self.registry.register(_Processes(workers))
 
     def failed(self, upstream: str, *, invalid: bool) -> None:
         """Count one."""
@@ -77,9 +84,14 @@ class _States(Collector):
         served = CounterMetricFamily(
             "ranvier_engine_upstream_requests", "requests that an engine was given", labels=["upstream"]
         )
+        wrote = CounterMetricFamily(
+            "ranvier_engine_upstream_tokens", "tokens of the answers that it gave", labels=["upstream"]
+        )
         for one in self._upstreams():
             served.add_metric([one.label], one.served)
+            wrote.add_metric([one.label], one.tokens)
         yield served
+        yield wrote
         for name, (text, value) in _STATES.items():
             yield _gauge(name, text, [(one.label, value(one)) for one in self._upstreams()])
 
@@ -89,6 +101,30 @@ def _gauge(name: str, text: str, values: Sequence[tuple[str, float]]) -> Metric:
     for label, value in values:
         family.add_metric([label], value)
     return family
+
+
+class _Processes(Collector):
+    """Worker processes as the kernel counts them: also those that have no page of their own."""
+
+    def __init__(self, workers: Callable[[], Sequence[WorkerProcess]]) -> None:
+        self._workers = workers
+
+    def collect(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily(
+            "ranvier_engine_worker_bytes",
+            "system memory of a worker process: resident now, peak",
+            labels=["worker", "state"],
+        )
+        spent = CounterMetricFamily(
+            "ranvier_engine_worker_cpu_seconds", "processor time of a worker process", labels=["worker"]
+        )
+        for one in self._workers():
+            if (used := usage_of(one.pid)) is not None:
+                held.add_metric([one.name, "resident"], used.resident)
+                held.add_metric([one.name, "peak"], used.peak)
+                spent.add_metric([one.name], used.cpu_seconds)
+        yield held
+        yield spent
 
 
 class _Pages(Collector):

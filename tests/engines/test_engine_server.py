@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -210,7 +211,7 @@ async def test_metrics_count_what_came_of_every_request(tiny: Any, tmp_path: Pat
             (sample.name, sample.labels.get("end") or sample.labels.get("le")): sample.value
             for family in families
             for sample in family.samples
-            if sample.labels["model"] == "tiny"
+            if sample.labels.get("model") == "tiny"
         }
     async with aiohttp.ClientSession() as session, session.post(f"{shown}/v1/ranvier/generate") as response:
         assert response.status == 404
@@ -222,7 +223,31 @@ async def test_metrics_count_what_came_of_every_request(tiny: Any, tmp_path: Pat
     assert values["ranvier_engine_batched_requests_total", None] == len(done)
     assert values["ranvier_engine_tokens_total", None] == sum(len(one.token_ids) for one in done)
     assert values["ranvier_engine_busy_seconds_total", None] > 0
-    assert values["ranvier_engine_waiting", None] == 0
+    assert values["ranvier_engine_waiting", None] == values["ranvier_engine_running", None] == 0
+    assert values["ranvier_engine_tokens_per_second", None] > 0
+
+
+async def test_a_worker_tells_its_device_memory_and_what_runs(tiny: Any, tmp_path: Path) -> None:
+    server = EngineServer(LocalHost([tiny], max_batch=4))
+    endpoint = await server.start(f"unix:{tmp_path}/told.sock")
+    async with EngineClient(endpoint) as client:
+        writing = asyncio.gather(*(client.generate(request(max_tokens=240)) for _ in range(3)))
+        running = 0.0
+        while not running and not writing.done():
+            page = (await client.metrics()).decode()
+            (line,) = (one for one in page.splitlines() if one.startswith("ranvier_engine_running{"))
+            running = float(line.split()[-1])
+        await writing
+        (state,) = await client.state()
+    await server.stop()
+    assert 0 < running <= 3
+    assert state.pid == os.getpid()
+    assert 0 < state.resident <= state.peak
+    (device,) = state.devices
+    assert device.device == "cpu"
+    assert device.name
+    assert 0 < device.free <= device.total
+    assert f'ranvier_engine_device{{device="cpu",name="{device.name}"}} 1.0' in page
 
 
 async def test_a_prompt_of_a_gigabyte_is_refused_while_others_are_answered(engine: EngineClient) -> None:

@@ -51,6 +51,9 @@ class House:
     def __init__(self, model: Echo) -> None:
         self.serving = [model]
 
+    async def state(self) -> list[Any]:
+        return []
+
     async def page(self) -> bytes:
         return b""
 
@@ -345,3 +348,30 @@ async def test_processes_that_name_nobody_are_told_apart_by_the_kernel(tmp_path:
             for headers in ({}, {HEADER: "n" * 999}):
                 await session.post("http://engine/v1/chat/completions", json=body, headers=headers)
     assert seen == [f"pid {os.getpid()}", "n" * 64]
+
+
+@pytest.mark.models
+async def test_workers_tell_their_memory_through_the_front(tiny_folder: Path) -> None:
+    from ranvier.engines.upstream.plan import WorkerPlan
+
+    made = Front([WorkerPlan(models=(f"text={tiny_folder}",), listen="", dtype="float32", threads=1)])
+    await made.start()
+    server = EngineServer(made)
+    try:
+        async with EngineClient(await server.start("http://127.0.0.1:0")) as client:
+            await client.generate(request())
+            (state,) = await client.state()
+            page = (await client.metrics()).decode()
+    finally:
+        await server.stop()
+    assert (state.worker, state.pid) == ("0", made.workers[0].pid)
+    assert state.models == (f"text={tiny_folder}",)
+    assert state.resident > 100 << 20, "torch is in there"
+    assert state.devices[0].device == "cpu"
+    for line in (
+        'ranvier_engine_worker_bytes{state="peak",worker="0"}',
+        'ranvier_engine_worker_cpu_seconds_total{worker="0"}',
+        'ranvier_engine_upstream_tokens_total{upstream="worker 0"} 2.0',
+        'ranvier_engine_device_bytes{device="cpu",state="free",worker="0"}',
+    ):
+        assert line in page
