@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ranvier.engines.meter import EngineMeter
 from ranvier.engines.server import STOP_SECONDS
+from ranvier.engines.upstream.meter import UpstreamMeter
 from ranvier.neurons.cli import app
 from ranvier.neurons.config import MinerSettings
 from ranvier.neurons.exits import ExitCode
@@ -35,6 +36,14 @@ PASSING = {
     ExitCode.INTERRUPTED,
 }
 """Codes after which another start may help, or that a service never ends with."""
+ENGINE_LABELS = {
+    "ranvier_engine_requests_total": "end",
+    "ranvier_engine_device": "name",
+    "ranvier_engine_device_bytes": "state",
+    "ranvier_engine_worker_bytes": "state",
+    "ranvier_engine_upstream_failures_total": "invalid",
+}
+"""Beside the own ones of a model (kind, model), a worker, a device or an upstream."""
 
 
 def unit(path: Path) -> Any:
@@ -86,9 +95,12 @@ def test_every_exit_code_is_documented() -> None:
 def metrics() -> dict[str, tuple[str, str, str]]:
     """Kind, label beside the own ones, and help by full name."""
     found = {f"ranvier_{name}": (one.kind, one.label or "", one.help) for name, one in METRICS.items()}
-    for one in EngineMeter().registry.collect():
-        name = f"{one.name}_total" if one.type == "counter" else one.name
-        found[name] = (one.type, "end" if name == "ranvier_engine_requests_total" else "", one.documentation)
+    front = UpstreamMeter()
+    front.watch(list, list, list)
+    for registry in (EngineMeter().registry, front.registry):
+        for one in registry.collect():
+            name = f"{one.name}_total" if one.type == "counter" else one.name
+            found[name] = (one.type, ENGINE_LABELS.get(name, ""), one.documentation)
     return found
 
 
