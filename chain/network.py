@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Rao = Annotated[int, Field(ge=0, le=21 * 10**15)]
 U16 = Annotated[int, Field(ge=0, le=65535)]
 Blocks = Annotated[int, Field(ge=0, le=2**32)]
-EmissionPolicy = Literal["fixed", "root", "proportional", "price", "flow"]
+EmissionPolicy = Literal["fixed", "root", "proportional"]
 DAY: Final = 7200
 """Blocks of twelve seconds in a day."""
 
@@ -31,8 +31,8 @@ class NetworkParameters(BaseModel):
 
     emission: EmissionPolicy = Field(
         default="fixed",
-        description="how emission is divided between subnets: by their genesis' shares, by root weights through the "
-        "sigmoid of 2024 or proportionally, by the price of their alpha, or by the TAO that flows into it",
+        description="how emission is divided between subnets: by their own shares, by root weights through the "
+        "sigmoid of 2024, or by root weights proportionally",
     )
     min_take: U16 = Field(default=5898, description="least take of a delegate, of 65535")
     max_take: U16 = Field(default=11796, description="most that a delegate may take, of 65535")

@@ -66,6 +66,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "StakeAmountTooLow": "the hotkey's stake or the amount lies under the chain's minimum: add to it",
     "StakeRateLimitExceeded": _WAIT,
     "StakeToWithdrawIsZero": "name an amount above zero",
+    "StakeTooLowForRoot": "all seats are taken by more stake: add to yours",
     "Stale": "another call took this number: it is tried again",
     "SubNetRegistrationDisabled": "the owner has closed registrations; name another subnet or wait",
     "SubNetworkDoesNotExist": "`ranvier subnets --network ...` lists those there are",

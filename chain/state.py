@@ -8,6 +8,7 @@ from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import AxonInfo, Block, WeightCommit
 from ranvier.chain.network import NetworkState
+from ranvier.chain.root import RootState
 
 Row = dict[int, int]
 
@@ -122,6 +123,7 @@ class ChainState:
     ledger: Ledger
     network: NetworkState
     subnets: dict[int, SubnetState] = field(default_factory=dict)
+    root: RootState = field(default_factory=RootState)
     changed: set[str] = field(default_factory=set)
 
     def touch(self, *records: str) -> None:

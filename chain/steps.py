@@ -10,6 +10,7 @@ from ranvier.chain.epoch_input import EpochInput, YumaParams
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.models import EpochRow
 from ranvier.chain.payment import pay
+from ranvier.chain.policies import divide_emission
 from ranvier.chain.rules import Rules
 from ranvier.chain.sparse import SparseRows
 from ranvier.chain.state import ChainState, Payment, SubnetState
@@ -36,7 +37,8 @@ def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
     made = block_emission(state.ledger.issuance)
     for subnet in subnets:
         _pay(state, rules, subnet)
-    shares = divide_by_shares(made, [subnet.share for subnet in subnets])
+    relative = divide_emission(state, block)
+    shares = divide_by_shares(made, [relative.get(subnet.netuid, 0) for subnet in subnets])
     for subnet, amount in zip(subnets, shares, strict=True):
         _accumulate(state, subnet, amount)
     return [_run_epoch(state, rules, subnet, block) for subnet in rules.epochs(subnets, block)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ranvier.chain.errors import NotFound
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import Metagraph, Neuron, SubnetInfo, WeightCommit
+from ranvier.chain.policies import known_shares
 from ranvier.chain.state import ChainState, Row, SubnetState
 
 
@@ -55,7 +56,8 @@ def _neuron(state: ChainState, subnet: SubnetState, uid: int) -> Neuron:
 
 def subnets(state: ChainState) -> tuple[SubnetInfo, ...]:
     """All subnets by netuid."""
-    total = sum(subnet.share for subnet in state.subnets.values())
+    shares = known_shares(state)
+    total = sum(shares.values())
     return tuple(
         SubnetInfo(
             netuid=netuid,
@@ -64,7 +66,7 @@ def subnets(state: ChainState) -> tuple[SubnetInfo, ...]:
             tempo=subnet.hyperparameters.tempo,
             neurons=len(subnet.slots),
             max_neurons=subnet.hyperparameters.max_allowed_uids,
-            emission_share=subnet.share / total if total else 0.0,
+            emission_share=shares.get(netuid, 0) / total if total else 0.0,
             burn=subnet.burn,
             created_at=subnet.created_at,
         )

@@ -19,6 +19,7 @@ from ranvier.chain.calls.funds import (
     Transfer,
 )
 from ranvier.chain.calls.neurons import Register, Serve, ServeTls
+from ranvier.chain.calls.root import RootRegister, SetRootWeights
 from ranvier.chain.calls.weights import CommitTimelocked, CommitWeights, RevealWeights, SetWeights
 
 Call: TypeAlias = (
@@ -35,6 +36,8 @@ Call: TypeAlias = (
     | BecomeDelegate
     | IncreaseTake
     | DecreaseTake
+    | RootRegister
+    | SetRootWeights
     | Transfer
 )
 CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
@@ -67,8 +70,10 @@ __all__ = [
     "Register",
     "RemoveStake",
     "RevealWeights",
+    "RootRegister",
     "Serve",
     "ServeTls",
+    "SetRootWeights",
     "SetWeights",
     "Transfer",
     "decode_call",

@@ -15,12 +15,12 @@ from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
 from ranvier.chain.network import NetworkParameters, NetworkState
 from ranvier.chain.records import ledger as funds
-from ranvier.chain.records import network, subnets
+from ranvier.chain.records import network, root, subnets
 from ranvier.chain.records.codec import Codec
 from ranvier.chain.state import ChainState
 
 CODECS: Final[Mapping[str, Codec]] = {
-    codec.kind: codec for family in (funds, network, subnets) for codec in family.CODECS
+    codec.kind: codec for family in (funds, network, root, subnets) for codec in family.CODECS
 }
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from ranvier.chain.calls import (
     AddStake,
-    BecomeDelegate,
     Call,
     CommitTimelocked,
     CommitWeights,
@@ -19,6 +18,7 @@ from ranvier.chain.calls import (
     Register,
     RemoveStake,
     RevealWeights,
+    RootRegister,
     Serve,
     ServeTls,
     SetWeights,
@@ -160,6 +160,10 @@ def _decrease_take(call: DecreaseTake) -> tuple[RawCall, ...]:
     return (_ours("decrease_take", hotkey=call.hotkey, take=call.take),)
 
 
+def _root_register(call: RootRegister) -> tuple[RawCall, ...]:
+    return (_ours("root_register", hotkey=call.hotkey),)
+
+
 def _transfer(call: Transfer) -> tuple[RawCall, ...]:
     return (RawCall("Balances", "transfer_keep_alive", {"dest": call.to, "value": call.amount}),)
 
@@ -176,6 +180,7 @@ _PLANS: Final[Mapping[type, Callable[[Any], tuple[RawCall, ...]]]] = {
     MoveStake: _move_stake,
     IncreaseTake: _increase_take,
     DecreaseTake: _decrease_take,
+    RootRegister: _root_register,
     Transfer: _transfer,
 }
 
@@ -192,14 +197,14 @@ SAMPLES: Final[Mapping[type, Call]] = {
     AddStake: AddStake(_SOMEBODY, 1),
     RemoveStake: RemoveStake(_SOMEBODY, 1),
     MoveStake: MoveStake(_SOMEBODY, _SOMEBODY, 1),
-    BecomeDelegate: BecomeDelegate(_SOMEBODY, 1),
     IncreaseTake: IncreaseTake(_SOMEBODY, 1),
     DecreaseTake: DecreaseTake(_SOMEBODY, 1),
+    RootRegister: RootRegister(_SOMEBODY),
     Transfer: Transfer(_SOMEBODY, 1),
 }
 """One call of each kind, to be composed and thrown away."""
 
 
 def sample_plans(kind: type) -> tuple[RawCall, ...]:
-    """The plans of a kind of call, filled with values that are never sent."""
-    return plans_for(SAMPLES[kind], _SEALED)
+    """The plans of a kind of call, filled with values that are never sent; none for what only a local chain has."""
+    return plans_for(SAMPLES[kind], _SEALED) if kind in SAMPLES else ()

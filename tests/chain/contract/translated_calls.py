@@ -15,6 +15,7 @@ from ranvier.chain import (
     Register,
     RemoveStake,
     RevealWeights,
+    RootRegister,
     Serve,
     ServeTls,
     SetWeights,
@@ -72,6 +73,7 @@ CALLS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         p["destination_netuid"],
     ),
     "increase_take": lambda p: IncreaseTake(p["hotkey"], p["take"]),
+    "root_register": lambda p: RootRegister(p["hotkey"]),
     "decrease_take": lambda p: DecreaseTake(p["hotkey"], p["take"]),
     "transfer_keep_alive": lambda p: Transfer(p["dest"], p["value"]),
 }

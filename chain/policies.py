@@ -1,0 +1,59 @@
+"""How a block's emission is divided between subnets: one interface, a policy for each rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ranvier.chain.network import EmissionPolicy
+from ranvier.chain.root import proportional_shares, sigmoid_shares, standings
+from ranvier.chain.schedule import epoch_due_2024
+from ranvier.chain.state import ChainState
+
+ROOT: Final = 0
+Policy = Callable[[ChainState], dict[int, int]]
+"""Relative shares by netuid, integers of any scale; nothing is handed out where all are 0."""
+
+
+def _fixed(state: ChainState) -> dict[int, int]:
+    return {netuid: subnet.share for netuid, subnet in state.subnets.items()}
+
+
+def _sigmoid(state: ChainState) -> dict[int, int]:
+    parameters = state.network.parameters
+    found = standings(state.root.seats, state.ledger.staked, state.subnets)
+    return sigmoid_shares(found, parameters.root_kappa, parameters.root_rho)
+
+
+def _proportional(state: ChainState) -> dict[int, int]:
+    return proportional_shares(standings(state.root.seats, state.ledger.staked, state.subnets))
+
+
+POLICIES: Final[Mapping[EmissionPolicy, Policy]] = MappingProxyType(
+    {"fixed": _fixed, "root": _sigmoid, "proportional": _proportional}
+)
+BY_ROOT: Final[frozenset[EmissionPolicy]] = frozenset({"root", "proportional"})
+"""Policies whose division is made at root's tempo and holds until it is made again."""
+
+
+def divide_emission(state: ChainState, block: int) -> dict[int, int]:
+    """Relative shares by netuid for this block, in which root may divide anew; called once in each block."""
+    parameters = state.network.parameters
+    if parameters.emission in BY_ROOT and epoch_due_2024(block, ROOT, parameters.root_tempo):
+        state.root.shares = POLICIES[parameters.emission](state)
+        state.touch("root/")
+    return known_shares(state)
+
+
+def known_shares(state: ChainState) -> dict[int, int]:
+    """Relative shares by netuid as they hold now.
+
+    Before anybody with stake has weighed a subnet, emission goes by the subnets' own shares: on a chain where
+    nothing was mined before nobody has stake yet, and nobody ever would.
+    """
+    policy = state.network.parameters.emission
+    if policy not in BY_ROOT:
+        return POLICIES[policy](state)
+    kept = {netuid: share for netuid, share in state.root.shares.items() if netuid in state.subnets}
+    return kept if any(kept.values()) else _fixed(state)
