@@ -31,17 +31,27 @@ def first_state(genesis: Genesis) -> ChainState:
     return state
 
 
-def _subnet(netuid: int, born: GenesisSubnet, era: str) -> SubnetState:
+def new_subnet(netuid: int, name: str, owner: str, genesis: Genesis, block: int) -> SubnetState:
+    """One that is created in `block`, with the settings and the share of a new one, and nobody on it."""
+    subnet = _subnet(
+        netuid, GenesisSubnet(name=name, owner=owner, hyperparameters=genesis.new_subnet), genesis.era, block
+    )
+    subnet.adjusted_at = block
+    return subnet
+
+
+def _subnet(netuid: int, born: GenesisSubnet, era: str, block: int = 0) -> SubnetState:
     settings = born.hyperparameters
     subnet = SubnetState(
         netuid=netuid,
         name=born.name,
         owner=born.owner,
         share=round(born.emission_share * _MILLION),
-        created_at=0,
+        created_at=block,
         hyperparameters=settings,
         burn=min(max(settings.burn, settings.min_burn), settings.max_burn),
-        counted_from=first_step_head(0, netuid, settings.tempo) if era == "y2" else 0,
+        difficulty=min(max(settings.difficulty, settings.min_difficulty), settings.max_difficulty),
+        counted_from=first_step_head(block, netuid, settings.tempo) if era == "y2" else block,
     )
     for uid, neuron in enumerate(born.neurons):
         subnet.put(uid, Slot(neuron.hotkey, registered_at=0, last_update=0))

@@ -75,6 +75,9 @@ class Genesis(_Part):
     started_at: float = Field(default=1_700_000_000.0, ge=0)
     allow_loopback: bool = False
     network: NetworkParameters = NetworkParameters()
+    new_subnet: Hyperparameters = Field(
+        default=Hyperparameters(), description="settings of a subnet that is created later"
+    )
     existential_deposit: int = Field(
         default=500, ge=0, description="least rao a balance keeps or starts with"
     )

@@ -12,7 +12,9 @@ class Ledger:
     """Balances by coldkey, stakes by (hotkey, coldkey), owners by hotkey; amounts are rao.
 
     `takes` holds a u16 ratio for each hotkey whose owner said one, who thereby is a delegate.
-    `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT", "take/HOT").
+    `locks` holds the rao that were locked for each subnet.
+    `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT", "take/HOT",
+    "lock/NETUID").
     `moved_at` is the block of a pair's last staking or unstaking. Methods that move rao raise `Overdrawn`
     and change nothing where there is too little; checks with the chain's names come before them.
     """
@@ -23,6 +25,7 @@ class Ledger:
     stakes: dict[str, dict[str, int]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     takes: dict[str, int] = field(default_factory=dict)
+    locks: dict[int, int] = field(default_factory=dict)
     moved_at: dict[tuple[str, str], int] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
@@ -90,6 +93,22 @@ class Ledger:
         self._credit(coldkey, amount)
         self.moved_at[hotkey, coldkey] = block
 
+    def lock(self, coldkey: str, netuid: int, amount: int) -> None:
+        """Move rao from a balance to the lock of a subnet."""
+        self._credit(coldkey, -amount)
+        self.locks[netuid] = self.locks.get(netuid, 0) + amount
+        self.changed.add(f"lock/{netuid}")
+
+    def unlock(self, netuid: int, coldkey: str | None) -> int:
+        """Return a subnet's lock to a balance, or burn it where there is nobody; returns its rao."""
+        amount = self.locks.pop(netuid, 0)
+        self.changed.add(f"lock/{netuid}")
+        if coldkey is None:
+            self.issuance -= amount
+        elif amount:
+            self._credit(coldkey, amount)
+        return amount
+
     def release(self, hotkey: str) -> None:
         """Return all stake on a hotkey to those who put it there."""
         for coldkey, amount in list(self.stakes.get(hotkey, {}).items()):
@@ -98,7 +117,8 @@ class Ledger:
 
     def total(self) -> int:
         """The sum over all holders; equals `issuance`."""
-        return sum(self.balances.values()) + sum(sum(held.values()) for held in self.stakes.values())
+        staked = sum(sum(held.values()) for held in self.stakes.values())
+        return sum(self.balances.values()) + staked + sum(self.locks.values())
 
     def _credit(self, coldkey: str, amount: int) -> None:
         left = self.balance(coldkey) + amount

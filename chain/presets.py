@@ -27,6 +27,8 @@ def local_hyperparameters(tempo: int = 20, **changes: Any) -> Hyperparameters:
         "target_regs_per_interval": 16,
         "max_regs_per_block": 16,
         "burn": RAO // 10,
+        "difficulty": 10_000,
+        "min_difficulty": 1_000,
         "burn_half_life": tempo,
     }
     return Hyperparameters(**{**fast, **changes})
@@ -76,6 +78,7 @@ def local_genesis(
         clock=clock,
         allow_loopback=True,
         network=local_network(),
+        new_subnet=local_hyperparameters(),
         balances=dict(balances or {}),
         subnets=tuple(subnets),
     )

@@ -13,6 +13,7 @@ _ROW = "the row itself is wrong: report it, with the subnet's hyperparameters"
 _PROMISE = "the promise is lost; the next epoch's weights are promised anew"
 
 REMEDIES: Final[Mapping[str, str]] = {
+    "AllNetworksInImmunity": "try again when the oldest subnet has been there long enough to be replaced",
     "AncientBirthBlock": "the call came too late: check the clock and the connection, then send it again",
     "BadOrigin": "sign with the key that may do this",
     "BadRequest": "the node's pool takes no such call now; try again, or by another node",
@@ -40,11 +41,15 @@ REMEDIES: Final[Mapping[str, str]] = {
     "IncorrectCommitRevealVersion": "the chain takes another form of locked weights: upgrade the official SDK",
     "InsufficientBalance": _FUND,
     "InsufficientLiquidity": "the subnet's pool cannot bear it: name a smaller amount",
+    "InvalidDifficulty": "search on: the work must reach the subnet's difficulty of now",
     "InvalidIpAddress": _ADDRESS,
     "InvalidIpType": _ADDRESS,
     "InvalidPort": "publish the port that others can reach, not 0",
     "InvalidRevealCommitHashNotMatch": _PROMISE,
     "InvalidRevealRound": "the moment of opening has passed or is too far: the next attempt locks the row anew",
+    "InvalidSeal": "work on the block, hotkey and nonce that you send",
+    "InvalidWorkBlock": "work on a newer block; old work is worth nothing",
+    "MaxAllowedUIdsLessThanCurrentUIds": "name at least as many slots as there are neurons",
     "MaxWeightExceeded": "give more miners a weight, or lower the largest: the subnet caps a single one",
     "NetworkTxRateLimitExceeded": _WAIT,
     "NeuronNoValidatorPermit": "validators need more stake than others: add some and await the next epoch",
@@ -54,6 +59,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "NotEnoughBalanceToStake": _FUND,
     "NotEnoughStakeToSetWeights": "add stake to the hotkey up to the network's threshold",
     "NotEnoughStakeToWithdraw": "name no more than what is staked and free",
+    "NotSubnetOwner": "sign with the coldkey that owns the subnet",
     "Payment": "the account cannot pay the fee: move TAO to it",
     "PriorityTooLow": "another call with the same number waits: it is tried again with the next block",
     "RateLimitExceeded": _WAIT,
@@ -79,8 +85,10 @@ REMEDIES: Final[Mapping[str, str]] = {
     "UidVecContainInvalidOne": _ROW,
     "UidsLengthExceedUidsInSubNet": _ROW,
     "UnstakeRateLimitExceeded": _WAIT,
+    "ValueNotInBounds": "name a value within the limits",
     "WeightVecLengthIsLow": "the subnet asks for more weights than miners earned one; wait for more of them",
     "WeightVecNotEqualSize": _ROW,
+    "WorkRepeated": "search for other work",
 }
 
 

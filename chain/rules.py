@@ -16,8 +16,9 @@ from ranvier.chain.schedule import (
 )
 from ranvier.chain.state import ChainState, SubnetState
 
-_NO_WORK = 2**64 - 1
 _INTERVAL_CAP = 3
+_CLOSED = 2**64 - 1
+"""A difficulty that stays where it is: nobody works."""
 
 
 class Rules(Protocol):
@@ -42,7 +43,7 @@ class Rules(Protocol):
         """The chain's error name where too many have registered, else None."""
         ...
 
-    def registered(self, subnet: SubnetState) -> None:
+    def registered(self, subnet: SubnetState, *, by_work: bool) -> None:
         """Take note of a registration."""
         ...
 
@@ -72,16 +73,19 @@ class Rules2024:
             burn=subnet.burn,
             minimum_burn=settings.min_burn,
             maximum_burn=settings.max_burn,
-            difficulty=_NO_WORK,
-            minimum_difficulty=_NO_WORK,
-            maximum_difficulty=_NO_WORK,
+            difficulty=subnet.difficulty if settings.work_allowed else _CLOSED,
+            minimum_difficulty=settings.min_difficulty if settings.work_allowed else _CLOSED,
+            maximum_difficulty=settings.max_difficulty if settings.work_allowed else _CLOSED,
             alpha=settings.adjustment_alpha,
             target=settings.target_regs_per_interval,
-            by_burn=subnet.registered_interval,
-            by_work=0,
+            by_burn=subnet.registered_interval - subnet.by_work,
+            by_work=subnet.by_work,
         )
-        subnet.burn = adjust_prices(demand).burn
-        subnet.registered_interval, subnet.adjusted_at = 0, block
+        adjusted = adjust_prices(demand)
+        subnet.burn = adjusted.burn
+        if settings.work_allowed:
+            subnet.difficulty = adjusted.difficulty
+        subnet.registered_interval, subnet.by_work, subnet.adjusted_at = 0, 0, block
         subnet.touch("")
 
     def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
@@ -102,10 +106,11 @@ class Rules2024:
             return "TooManyRegistrationsThisInterval"
         return None
 
-    def registered(self, subnet: SubnetState) -> None:
+    def registered(self, subnet: SubnetState, *, by_work: bool) -> None:
         """Count it."""
         subnet.registered_now += 1
         subnet.registered_interval += 1
+        subnet.by_work += by_work
 
     def evict(self, subnet: SubnetState, block: int) -> int | None:
         """By pruning score; the one chosen cannot be chosen again before an epoch."""
@@ -126,12 +131,13 @@ class Rules2026:
     variant = "y2"
 
     def start_block(self, subnet: SubnetState, block: int) -> None:
-        """Let the price decay."""
+        """Let price and difficulty decay."""
         settings = subnet.hyperparameters
         factor = _factor(settings.burn_half_life)
         price = decay_price(subnet.burn, settings.min_burn, settings.max_burn, factor)
-        if price != subnet.burn:
-            subnet.burn = price
+        work = decay_price(subnet.difficulty, settings.min_difficulty, settings.max_difficulty, factor)
+        if (price, work) != (subnet.burn, subnet.difficulty):
+            subnet.burn, subnet.difficulty = price, work
             subnet.touch("")
 
     def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
@@ -149,11 +155,14 @@ class Rules2026:
         """The price alone limits."""
         return None
 
-    def registered(self, subnet: SubnetState) -> None:
-        """Raise the price."""
-        settings = subnet.hyperparameters
-        limits = settings.min_burn, settings.max_burn
-        subnet.burn = raise_price(subnet.burn, *limits, settings.burn_increase_percent)
+    def registered(self, subnet: SubnetState, *, by_work: bool) -> None:
+        """Raise the price of the way that was taken (how 2026 moves the difficulty is not known: here alike)."""
+        settings, percent = subnet.hyperparameters, subnet.hyperparameters.burn_increase_percent
+        if by_work:
+            limits = settings.min_difficulty, settings.max_difficulty
+            subnet.difficulty = raise_price(subnet.difficulty, *limits, percent)
+        else:
+            subnet.burn = raise_price(subnet.burn, settings.min_burn, settings.max_burn, percent)
 
     def evict(self, subnet: SubnetState, block: int) -> int | None:
         """By emission, then by age."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 from ranvier.chain.dispatch import dispatch
 from ranvier.chain.errors import CallRefused
@@ -16,6 +17,9 @@ from ranvier.chain.rules import rules_of
 from ranvier.chain.state import ChainState
 from ranvier.chain.steps import step
 from ranvier.chain.store import Commit, Outcome
+from ranvier.chain.work import LIFE
+
+MOST_RECENT: Final = max(LIFE.values())
 
 
 def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Sequence[Waiting]) -> Commit:
@@ -27,6 +31,7 @@ def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Seq
     rules = rules_of(genesis.era)
     number = state.head.number + 1
     epochs = step(state, rules, number)
+    _remember(state)
     context = Context(state, rules, genesis, number)
     outcomes = tuple(_carry_out(context, waiting) for waiting in calls)
     state.head = Block(number, _block_hash(state.head, number, timestamp, calls), timestamp)
@@ -47,6 +52,16 @@ def _carry_out(context: Context, waiting: Waiting) -> Outcome:
     except CallRefused as refusal:
         return Outcome(settled.call_hash, settled.block, settled.valid_until, refusal.name, refusal.message)
     return settled
+
+
+def _remember(state: ChainState) -> None:
+    """Keep the newest blocks, whose hashes may be worked on, and what was spent while its block can be named."""
+    state.recent = (*state.recent, state.head)[-MOST_RECENT:]
+    oldest = state.recent[0].number
+    gone = [work for work, block in state.spent.items() if block < oldest]
+    for work in gone:
+        del state.spent[work]
+    state.touch("recent/", *(f"work/{work}" for work in gone))
 
 
 def _block_hash(parent: Block, number: int, timestamp: float, calls: Sequence[Waiting]) -> str:

@@ -46,8 +46,9 @@ class Payment:
 class SubnetState:
     """One subnet. `share` is its relative part of emission in millionths, `pending` the rao for its next epoch.
 
-    `last_step` is the block of the last epoch (0: none yet), `counted_from` the block the 2026 schedule
-    counts its tempo from. `weights` and `bonds` are rows by uid, u16.
+    `difficulty` is what work must reach now, `by_work` how many of the interval's registrations came by it,
+    `recycled` the rao that registrations burned so far. `last_step` is the block of the last epoch (0: none yet),
+    `counted_from` the block the 2026 schedule counts its tempo from. `weights` and `bonds` are rows by uid, u16.
     """
 
     netuid: int
@@ -61,6 +62,9 @@ class SubnetState:
     adjusted_at: int = 0
     registered_now: int = 0
     registered_interval: int = 0
+    by_work: int = 0
+    difficulty: int = 0
+    recycled: int = 0
     pending: int = 0
     last_step: int = 0
     loaded: tuple[Payment, ...] = ()
@@ -124,6 +128,10 @@ class ChainState:
     network: NetworkState
     subnets: dict[int, SubnetState] = field(default_factory=dict)
     root: RootState = field(default_factory=RootState)
+    recent: tuple[Block, ...] = ()
+    """The newest blocks, whose hashes work may be done on; oldest first."""
+    spent: dict[str, int] = field(default_factory=dict)
+    """Work that got a place, with the block that it was done on, while that can still be named."""
     changed: set[str] = field(default_factory=set)
 
     def touch(self, *records: str) -> None:

@@ -20,6 +20,7 @@ from ranvier.chain.calls.funds import (
 )
 from ranvier.chain.calls.neurons import Register, Serve, ServeTls
 from ranvier.chain.calls.root import RootRegister, SetRootWeights
+from ranvier.chain.calls.subnets import CreateSubnet, DissolveSubnet, RegisterWork, SetHyperparameter
 from ranvier.chain.calls.weights import CommitTimelocked, CommitWeights, RevealWeights, SetWeights
 
 Call: TypeAlias = (
@@ -38,6 +39,10 @@ Call: TypeAlias = (
     | DecreaseTake
     | RootRegister
     | SetRootWeights
+    | RegisterWork
+    | CreateSubnet
+    | DissolveSubnet
+    | SetHyperparameter
     | Transfer
 )
 CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
@@ -64,15 +69,19 @@ __all__ = [
     "Call",
     "CommitTimelocked",
     "CommitWeights",
+    "CreateSubnet",
     "DecreaseTake",
+    "DissolveSubnet",
     "IncreaseTake",
     "MoveStake",
     "Register",
+    "RegisterWork",
     "RemoveStake",
     "RevealWeights",
     "RootRegister",
     "Serve",
     "ServeTls",
+    "SetHyperparameter",
     "SetRootWeights",
     "SetWeights",
     "Transfer",

@@ -23,7 +23,7 @@ class Context:
     block: int
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def tell(self, name: str, **data: Any) -> None:
+    def tell(self, name: str, /, **data: Any) -> None:
         """Add an event."""
         self.events.append((name, data))
 

@@ -1,12 +1,13 @@
-"""Places on subnets: bought, and given to the next one."""
+"""Places on subnets: bought or worked for, and given to the next one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ranvier.chain.calls import Register
+from ranvier.chain.calls import Register, RegisterWork
 from ranvier.chain.handlers.context import Context, Handler, refuse
 from ranvier.chain.state import Slot, SubnetState
+from ranvier.chain.work import LIFE, challenge, is_enough, seal
 
 
 def register(context: Context, call: Register, coldkey: str) -> None:
@@ -16,10 +17,38 @@ def register(context: Context, call: Register, coldkey: str) -> None:
     state.ledger.burn(coldkey, price)
     state.ledger.own(call.hotkey, coldkey)
     uid, old = place(context, subnet, call.hotkey)
-    context.rules.registered(subnet)
+    subnet.recycled += price
+    context.rules.registered(subnet, by_work=False)
     context.tell(
         "NeuronRegistered", netuid=call.netuid, uid=uid, hotkey=call.hotkey, replaced=old, burn=price
     )
+
+
+def register_work(context: Context, call: RegisterWork, hotkey: str) -> None:
+    """Give the signing hotkey a uid for work that nobody has shown before."""
+    state, block = context.state, context.block
+    subnet = _open_subnet(context, call, hotkey)
+    if not subnet.hyperparameters.work_allowed:
+        refuse(call, "SubNetRegistrationDisabled", f"subnet {call.netuid} takes no work; its places are sold")
+    known = {
+        one.number: one.hash for one in state.recent if one.number > block - 1 - LIFE[context.genesis.era]
+    }
+    if call.block not in known:
+        refuse(call, "InvalidWorkBlock", f"work on one of the blocks {sorted(known)}, not {call.block}")
+    if call.work in state.spent:
+        refuse(call, "WorkRepeated", "this work got a place already")
+    if not is_enough(context.genesis.era, bytes.fromhex(call.work), subnet.difficulty):
+        refuse(call, "InvalidDifficulty", f"the difficulty is {subnet.difficulty}")
+    given = challenge(context.genesis.era, call.netuid, known[call.block], hotkey, call.coldkey)
+    if seal(context.genesis.era, given, call.nonce).hex() != call.work:
+        refuse(call, "InvalidSeal", "the work is not that of this block, hotkey and nonce")
+    _check_ownership(context, call, hotkey, call.coldkey)
+    state.ledger.own(hotkey, call.coldkey)
+    state.spent[call.work] = call.block
+    state.touch(f"work/{call.work}")
+    uid, old = place(context, subnet, hotkey)
+    context.rules.registered(subnet, by_work=True)
+    context.tell("NeuronRegistered", netuid=call.netuid, uid=uid, hotkey=hotkey, replaced=old, work=call.work)
 
 
 def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str | None]:
@@ -36,22 +65,31 @@ def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str 
 
 
 def _registrable(context: Context, call: Register, coldkey: str) -> SubnetState:
+    subnet, ledger = _open_subnet(context, call, call.hotkey), context.state.ledger
+    if not ledger.can_pay(coldkey, subnet.burn):
+        held = ledger.balance(coldkey)
+        refuse(call, "NotEnoughBalanceToStake", f"the price is {subnet.burn} rao, {coldkey} has {held}")
+    _check_ownership(context, call, call.hotkey, coldkey)
+    return subnet
+
+
+def _open_subnet(context: Context, call: Register | RegisterWork, hotkey: str) -> SubnetState:
     if call.netuid == 0:
         refuse(call, "RegistrationNotPermittedOnRootSubnet", "netuid 0 takes no registrations")
-    subnet, ledger = context.subnet(call, call.netuid), context.state.ledger
+    subnet = context.subnet(call, call.netuid)
     if not subnet.hyperparameters.registration_allowed:
         refuse(call, "SubNetRegistrationDisabled", f"subnet {call.netuid} takes no registrations")
     crowded = context.rules.refuse_registration(subnet)
     if crowded:
         refuse(call, crowded, f"subnet {call.netuid} took enough registrations; try again later")
-    if call.hotkey in subnet.uids:
-        refuse(call, "HotKeyAlreadyRegisteredInSubNet", f"it has uid {subnet.uids[call.hotkey]}")
-    if not ledger.can_pay(coldkey, subnet.burn):
-        held = ledger.balance(coldkey)
-        refuse(call, "NotEnoughBalanceToStake", f"the price is {subnet.burn} rao, {coldkey} has {held}")
-    if ledger.owners.get(call.hotkey, coldkey) != coldkey:
-        refuse(call, "NonAssociatedColdKey", "the hotkey belongs to another coldkey; sign with that one")
+    if hotkey in subnet.uids:
+        refuse(call, "HotKeyAlreadyRegisteredInSubNet", f"it has uid {subnet.uids[hotkey]}")
     return subnet
+
+
+def _check_ownership(context: Context, call: Register | RegisterWork, hotkey: str, coldkey: str) -> None:
+    if context.state.ledger.owners.get(hotkey, coldkey) != coldkey:
+        refuse(call, "NonAssociatedColdKey", "the hotkey belongs to another coldkey; sign with that one")
 
 
 def _evict(context: Context, subnet: SubnetState) -> int:
@@ -60,4 +98,4 @@ def _evict(context: Context, subnet: SubnetState) -> int:
     return uid
 
 
-HANDLERS: Mapping[type, Handler] = {Register: register}
+HANDLERS: Mapping[type, Handler] = {Register: register, RegisterWork: register_work}

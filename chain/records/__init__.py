@@ -15,12 +15,12 @@ from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
 from ranvier.chain.network import NetworkParameters, NetworkState
 from ranvier.chain.records import ledger as funds
-from ranvier.chain.records import network, root, subnets
+from ranvier.chain.records import network, root, subnets, work
 from ranvier.chain.records.codec import Codec
 from ranvier.chain.state import ChainState
 
 CODECS: Final[Mapping[str, Codec]] = {
-    codec.kind: codec for family in (funds, network, root, subnets) for codec in family.CODECS
+    codec.kind: codec for family in (funds, network, root, subnets, work) for codec in family.CODECS
 }
 
 
@@ -40,6 +40,7 @@ def state_hash(state: ChainState) -> str:
     digest = hashlib.sha256()
     records = encode(state, names(state))
     records["head"] = json.dumps([state.head.number, state.ledger.issuance])
+    del records[work.RECENT]
     for name, value in records.items():
         digest.update(f"{name}\n{value}\n".encode())
     return "0x" + digest.hexdigest()
@@ -60,8 +61,9 @@ def decode(records: Mapping[str, str], existential_deposit: int) -> ChainState:
     return state
 
 
-def _natural(name: str) -> list[int | str]:
-    return [int(part) if part.isdigit() else part for part in name.split("/")]
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """By numbers where a part is one; (1, 0, text) and (0, number, "") compare whatever a hash happens to look like."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split("/")]
 
 
 def _value(state: ChainState, name: str) -> Any:

@@ -33,7 +33,14 @@ def _take(state: ChainState, path: Sequence[str], value: Any) -> None:
     state.ledger.takes[path[0]] = value
 
 
+def _lock(state: ChainState, path: Sequence[str], value: Any) -> None:
+    state.ledger.locks[int(path[0])] = value
+
+
 CODECS = (
+    Codec(
+        "lock", lambda s: map(str, s.ledger.locks), lambda s, path: s.ledger.locks.get(int(path[0])), _lock
+    ),
     Codec("take", lambda s: s.ledger.takes, lambda s, path: s.ledger.takes[path[0]], _take),
     Codec("balance", lambda s: s.ledger.balances, lambda s, path: s.ledger.balances[path[0]], _balance),
     Codec("owner", lambda s: s.ledger.owners, lambda s, path: s.ledger.owners[path[0]], _owner),

@@ -23,6 +23,9 @@ _SCALARS: Final = (
     "adjusted_at",
     "registered_now",
     "registered_interval",
+    "by_work",
+    "difficulty",
+    "recycled",
     "pending",
     "last_step",
 )

@@ -12,6 +12,7 @@ from ranvier.chain.calls import (
     Call,
     CommitTimelocked,
     CommitWeights,
+    CreateSubnet,
     DecreaseTake,
     IncreaseTake,
     MoveStake,
@@ -164,6 +165,10 @@ def _root_register(call: RootRegister) -> tuple[RawCall, ...]:
     return (_ours("root_register", hotkey=call.hotkey),)
 
 
+def _create_subnet(call: CreateSubnet) -> tuple[RawCall, ...]:
+    return (_ours("register_network", hotkey=call.hotkey),)
+
+
 def _transfer(call: Transfer) -> tuple[RawCall, ...]:
     return (RawCall("Balances", "transfer_keep_alive", {"dest": call.to, "value": call.amount}),)
 
@@ -181,6 +186,7 @@ _PLANS: Final[Mapping[type, Callable[[Any], tuple[RawCall, ...]]]] = {
     IncreaseTake: _increase_take,
     DecreaseTake: _decrease_take,
     RootRegister: _root_register,
+    CreateSubnet: _create_subnet,
     Transfer: _transfer,
 }
 
@@ -200,6 +206,7 @@ SAMPLES: Final[Mapping[type, Call]] = {
     IncreaseTake: IncreaseTake(_SOMEBODY, 1),
     DecreaseTake: DecreaseTake(_SOMEBODY, 1),
     RootRegister: RootRegister(_SOMEBODY),
+    CreateSubnet: CreateSubnet(_SOMEBODY, "a"),
     Transfer: Transfer(_SOMEBODY, 1),
 }
 """One call of each kind, to be composed and thrown away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -16,12 +17,17 @@ from ranvier.chain.calls import (
     AddStake,
     BecomeDelegate,
     Call,
+    CreateSubnet,
     DecreaseTake,
+    DissolveSubnet,
     IncreaseTake,
     MoveStake,
     Register,
     RemoveStake,
+    RootRegister,
     Serve,
+    SetHyperparameter,
+    SetRootWeights,
     SetWeights,
     Transfer,
 )
@@ -29,8 +35,11 @@ from ranvier.chain.emission import RAO_SUPPLY, block_emission, divide_by_shares,
 from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.network import NetworkParameters
+from ranvier.chain.payment import pay
+from ranvier.chain.policies import divide_emission
 from ranvier.chain.pool import Waiting
 from ranvier.chain.records import decode, encode, names, state_hash
+from ranvier.chain.rules import rules_of
 from ranvier.chain.runtime import next_block
 from ranvier.chain.steps import EpochRecord
 from ranvier.chain.store import Commit
@@ -67,8 +76,23 @@ def genesis(era: Any, issued: int) -> Genesis:
     return Genesis(
         era=era,
         clock="manual",
-        network=NetworkParameters(stake_interval=2, min_stake=1000, delegate_interval=1, take_interval=3),
+        network=NetworkParameters(
+            emission="root",
+            stake_interval=2,
+            min_stake=1000,
+            delegate_interval=1,
+            take_interval=3,
+            root_tempo=3,
+            root_seats=2,
+            root_weights_interval=2,
+            subnet_limit=3,
+            subnet_interval=2,
+            subnet_immunity=4,
+            lock_minimum=TAO,
+            lock_interval=20,
+        ),
         balances={**dict.fromkeys(COLD, 10 * TAO), **vault},
+        new_subnet=SETTINGS,
         subnets=(
             GenesisSubnet(name="a", hyperparameters=SETTINGS, neurons=tuple(neurons), owner=OWNER),
             GenesisSubnet(name="b", hyperparameters=SETTINGS, neurons=(neurons[0],), emission_share=0.3),
@@ -126,6 +150,30 @@ class Ledgers(RuleBasedStateMachine):
     def set_take(self, signer: str, hotkey: str, take: int, kind: Any) -> None:
         self.queue(signer, kind(hotkey, take))
 
+    @rule(signer=colds, hotkey=hots)
+    def found(self, signer: str, hotkey: str) -> None:
+        self.queue(signer, CreateSubnet(hotkey, "new"))
+
+    @rule(signer=colds, netuid=st.integers(1, 4))
+    def dissolve(self, signer: str, netuid: int) -> None:
+        self.queue(signer, DissolveSubnet(netuid))
+
+    @rule(
+        signer=colds,
+        netuid=netuids,
+        name=st.sampled_from(["kappa", "max_burn", "min_burn", "immunity_period"]),
+    )
+    def set_hyperparameter(self, signer: str, netuid: int, name: str) -> None:
+        self.queue(signer, SetHyperparameter(netuid, name, 2000))
+
+    @rule(signer=colds, hotkey=hots)
+    def sit_on_root(self, signer: str, hotkey: str) -> None:
+        self.queue(signer, RootRegister(hotkey))
+
+    @rule(signer=colds, hotkey=hots, values=st.tuples(st.integers(0, 9), st.integers(0, 9)))
+    def weigh_subnets(self, signer: str, hotkey: str, values: tuple[int, int]) -> None:
+        self.queue(signer, SetRootWeights(hotkey, (1, 2), values))
+
     @rule(signer=colds, netuid=netuids, hotkey=hots)
     def register(self, signer: str, netuid: int, hotkey: str) -> None:
         self.queue(signer, Register(netuid, hotkey))
@@ -154,8 +202,11 @@ class Ledgers(RuleBasedStateMachine):
         expected = self.issuance_after_step()
         commit = next_block(self.state, self.genesis, 1.0, calls)
         burned = sum(e.data["burn"] for e in commit.events if e.name == "NeuronRegistered")
-        self.issuance = expected - burned
-        self.epochs = commit.epochs
+        ended = {e.data["netuid"] for e in commit.events if e.name == "NetworkRemoved"}
+        early = self.granted([record for record in commit.epochs if record.netuid in ended])
+        self.epochs = tuple(record for record in commit.epochs if record.netuid not in ended)
+        self.received += early
+        self.issuance = expected - burned + early
         self.keep(commit)
         refused = [outcome.error is not None for outcome in commit.outcomes]
         if any(refused):
@@ -164,16 +215,26 @@ class Ledgers(RuleBasedStateMachine):
             next_block(before, self.genesis, 1.0, kept)
             assert state_hash(before) == state_hash(self.state)
 
+    def granted(self, records: Iterable[EpochRecord]) -> int:
+        return sum(row.server_emission + row.validator_emission for record in records for row in record.rows)
+
     def issuance_after_step(self) -> int:
-        """What this block's step must make: the owner's cut now, and what the last block's epochs granted."""
-        paid = [row.server_emission + row.validator_emission for record in self.epochs for row in record.rows]
+        """What this block's step must make: the owners' cuts now, and what the last block's epochs granted."""
         made = block_emission(self.issuance)
-        shares = [subnet.share for subnet in self.state.subnets.values()]
-        first, _ = divide_by_shares(made, shares)
-        cut, _ = split_owner(first, SETTINGS.subnet_owner_cut)
-        self.given += made
-        self.received += sum(paid) + cut
-        return self.issuance + sum(paid) + cut
+        paid, self.given = self.granted(self.epochs), self.given + made
+        state = copy.deepcopy(self.state)
+        for subnet in state.subnets.values():
+            for payment in subnet.loaded:
+                pay(state.ledger, payment, rules_of(self.era).take(state, payment.hotkey))
+        shares = divide_emission(state, state.head.number + 1)
+        parts = divide_by_shares(made, [shares.get(netuid, 0) for netuid in sorted(shares)])
+        cuts = [
+            split_owner(part, SETTINGS.subnet_owner_cut)[0]
+            for netuid, part in zip(sorted(shares), parts, strict=True)
+            if state.subnets[netuid].owner
+        ]
+        self.received += paid + sum(cuts)
+        return self.issuance + paid + sum(cuts)
 
     def keep(self, commit: Commit) -> None:
         for name, value in commit.records.items():
@@ -186,6 +247,7 @@ class Ledgers(RuleBasedStateMachine):
     def every_rao_is_held_by_somebody(self) -> None:
         ledger = self.state.ledger
         held = sum(ledger.balances.values()) + sum(sum(by.values()) for by in ledger.stakes.values())
+        held += sum(ledger.locks.values())
         assert held == ledger.issuance == self.issuance
 
     @invariant()

@@ -9,6 +9,7 @@ from typing import Any
 from ranvier.chain import (
     AddStake,
     CommitWeights,
+    CreateSubnet,
     DecreaseTake,
     IncreaseTake,
     MoveStake,
@@ -73,6 +74,7 @@ CALLS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         p["destination_netuid"],
     ),
     "increase_take": lambda p: IncreaseTake(p["hotkey"], p["take"]),
+    "register_network": lambda p: CreateSubnet(p["hotkey"], "a"),
     "root_register": lambda p: RootRegister(p["hotkey"]),
     "decrease_take": lambda p: DecreaseTake(p["hotkey"], p["take"]),
     "transfer_keep_alive": lambda p: Transfer(p["dest"], p["value"]),

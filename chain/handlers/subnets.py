@@ -1,0 +1,125 @@
+"""Subnets that come, change and go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from ranvier.chain.birth import new_subnet
+from ranvier.chain.calls import CreateSubnet, DissolveSubnet, SetHyperparameter
+from ranvier.chain.handlers.context import Context, Handler, refuse
+from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.owner_limits import OWNER_LIMITS
+from ranvier.chain.state import SubnetState
+from ranvier.chain.subnet_life import dissolve, lock_now, weakest
+
+
+def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
+    """Lock the cost and found a subnet, at the limit in the place of the one that earns least."""
+    state, network = context.state, context.state.network
+    wait = network.waits("create", coldkey, context.block, network.parameters.subnet_interval)
+    if wait:
+        refuse(
+            call,
+            "NetworkTxRateLimitExceeded",
+            f"one subnet in {network.parameters.subnet_interval} blocks; again in {wait}",
+        )
+    if state.ledger.owners.get(call.hotkey, coldkey) != coldkey:
+        refuse(call, "NonAssociatedColdKey", "the hotkey belongs to another coldkey")
+    cost = lock_now(network, context.block)
+    if not state.ledger.can_pay(coldkey, cost):
+        refuse(
+            call,
+            "NotEnoughBalanceToStake",
+            f"the lock is {cost} rao, {coldkey} has {state.ledger.balance(coldkey)}",
+        )
+    gone = None
+    if len(state.subnets) >= network.parameters.limit_at(context.block):
+        gone = weakest(state, context.block)
+        if gone is None:
+            refuse(
+                call,
+                "AllNetworksInImmunity",
+                "all subnets are new; the weakest can be replaced once it is not",
+            )
+        _end(context, gone)
+    netuid = next(number for number in range(1, 65536) if number not in state.subnets)
+    state.ledger.own(call.hotkey, coldkey)
+    state.ledger.lock(coldkey, netuid, cost)
+    state.subnets[netuid] = new_subnet(netuid, call.name, coldkey, context.genesis, context.block)
+    network.last_lock, network.founded_at = cost, context.block
+    state.pace("create", coldkey, context.block)
+    state.touch("network/")
+    context.tell("NetworkAdded", netuid=netuid, owner=coldkey, lock=cost, replaced=gone, name=call.name)
+
+
+def dissolve_subnet(context: Context, call: DissolveSubnet, coldkey: str) -> None:
+    """End one's own subnet."""
+    _check_owner(call, context.subnet(call, call.netuid), coldkey)
+    _end(context, call.netuid)
+
+
+def _end(context: Context, netuid: int) -> None:
+    owner = context.state.subnets[netuid].owner
+    returned = dissolve(context.state, context.rules, netuid)
+    context.tell("NetworkRemoved", netuid=netuid, owner=owner, returned=returned)
+
+
+def set_hyperparameter(context: Context, call: SetHyperparameter, coldkey: str) -> None:
+    """Change one setting, within what an owner may choose."""
+    subnet = context.subnet(call, call.netuid)
+    _check_owner(call, subnet, coldkey)
+    limits = OWNER_LIMITS.get(call.name)
+    if limits is None:
+        listed = ", ".join(sorted(OWNER_LIMITS))
+        refuse(call, "BadOrigin", f"only the chain's root changes {call.name!r}; an owner changes {listed}")
+    if not limits[0] <= call.value <= limits[1]:
+        refuse(call, "ValueNotInBounds", f"{call.name} is from {limits[0]} to {limits[1]} for an owner")
+    key, pause = f"{call.netuid}:{call.name}", context.state.network.parameters.owner_interval
+    wait = context.state.network.waits("hyperparameter", key, context.block, pause)
+    if wait:
+        refuse(call, "TxRateLimitExceeded", f"{call.name} changes once in {pause} blocks; again in {wait}")
+    change_hyperparameter(context, call, subnet)
+    context.state.pace("hyperparameter", key, context.block)
+
+
+def change_hyperparameter(context: Context, call: SetHyperparameter, subnet: SubnetState) -> None:
+    """Change a setting, whoever orders it; refuses what the settings' model does not take."""
+    before = subnet.hyperparameters
+    if call.name not in Hyperparameters.model_fields:
+        refuse(call, "ValueNotInBounds", f"there is no hyperparameter {call.name!r}")
+    kind = Hyperparameters.model_fields[call.name].annotation
+    value = bool(call.value) if kind is bool and call.value in (0, 1) else call.value
+    try:
+        after = Hyperparameters.model_validate({**before.model_dump(), call.name: value})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        refuse(call, "ValueNotInBounds", f"{call.name}: {first['msg']}")
+    if after.max_allowed_uids < len(subnet.slots):
+        refuse(call, "MaxAllowedUIdsLessThanCurrentUIds", f"the subnet has {len(subnet.slots)} neurons")
+    subnet.hyperparameters = after
+    subnet.burn = min(max(subnet.burn, after.min_burn), max(after.max_burn, after.min_burn))
+    subnet.difficulty = min(
+        max(subnet.difficulty, after.min_difficulty), max(after.max_difficulty, after.min_difficulty)
+    )
+    subnet.touch("")
+    context.tell(
+        "HyperparameterSet",
+        netuid=call.netuid,
+        name=call.name,
+        value=call.value,
+        before=int(getattr(before, call.name)),
+    )
+
+
+def _check_owner(call: DissolveSubnet | SetHyperparameter, subnet: SubnetState, coldkey: str) -> None:
+    if subnet.owner != coldkey:
+        refuse(call, "NotSubnetOwner", f"subnet {subnet.netuid} belongs to {subnet.owner or 'nobody'}")
+
+
+HANDLERS: Mapping[type, Handler] = {
+    CreateSubnet: create_subnet,
+    DissolveSubnet: dissolve_subnet,
+    SetHyperparameter: set_hyperparameter,
+}
