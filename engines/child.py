@@ -1,4 +1,4 @@
-"""A worker process: ``python -m ranvier.engines.child PLAN`` serves models until its standard input ends."""
+"""A worker process: ``python -m ranvier.engines.child`` reads a plan and serves its models until its input ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from ranvier.engines import memory
 from ranvier.engines.errors import EngineError
 from ranvier.engines.upstream.plan import WorkerPlan, WorkerReady
+from ranvier.engines.upstream.spare import WARM
 
 if TYPE_CHECKING:
     from ranvier.engines.serving import Host
@@ -62,15 +64,31 @@ def _load(plan: WorkerPlan) -> Host:
     return LocalHost(models, max_batch=plan.batch, max_queue=plan.queue)
 
 
+def _warm() -> None:
+    """Import what takes most of a start; the model itself is the plan's."""
+    import torch  # noqa: F401
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+    from transformers.models.llama import modeling_llama  # noqa: F401  what most architectures import in turn
+
+    from ranvier.engines import load, local, server  # noqa: F401
+    from ranvier.engines.text import model  # noqa: F401
+
+
 def main() -> int:
-    """Serve what the first argument names."""
-    plan = WorkerPlan.model_validate_json(sys.argv[1])
+    """Serve what the first line of standard input names; with ``--warm`` be prepared before it comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # not everywhere, not everybody
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)
     say = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
+    if WARM in sys.argv:
+        _warm()
+    if not (line := sys.stdin.readline()):  # our parent ended before it needed us
+        return 0
+    plan = WorkerPlan.model_validate_json(line)
+    if plan.memory:
+        memory.limit(plan.memory)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s worker: %(message)s")
     try:
         if plan.llama:
@@ -78,10 +96,16 @@ def main() -> int:
 
             asyncio.run(serve(plan, lambda ready: _say(say, ready), _parent_gone))
         else:
-            asyncio.run(_serve(_load(plan), plan, say))
+            host = _load(plan)
+            if plan.memory:
+                memory.check(plan.memory)
+            asyncio.run(_serve(host, plan, say))
     except (EngineError, OSError, ValueError) as error:
         _say(say, WorkerReady(error=str(error)))
         return 1
+    except (MemoryError, RuntimeError) as error:  # torch and threads have no class of their own for it
+        _say(say, WorkerReady(error=f"{', '.join(plan.models)}: {type(error).__name__}: {error}"))
+        raise
     return 0
 
 

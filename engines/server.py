@@ -65,7 +65,7 @@ class EngineServer:
 
     def application(self) -> web.Application:
         """The routes, for tests and for embedding."""
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[problems, asking])
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[problems, small, asking])
         self._watch(app)
         app.router.add_get("/v1/ranvier/info", self._info)
         app.router.add_post("/v1/ranvier/generate", self._generate)
@@ -173,6 +173,16 @@ async def serve(
         await stop.wait()
     finally:
         await server.stop()
+
+
+@web.middleware
+async def small(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse a body that says it is too large before any of it is read; one that does not say is cut off there."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise Problem(413, f"a body may have {MAX_BODY} bytes")
+    return await handler(request)
 
 
 async def _body(request: web.Request, model: type[B]) -> B:

@@ -1,7 +1,7 @@
 """One thread for each served model: requests wait in a bounded queue, alike ones run together.
 
 Most kinds of work run as a batch that begins and ends as one. A *flow* goes on instead: it asks for newcomers between
-its steps and settles each job when that is done. Work of another kind that waits meanwhile runs between two steps, too.
+its steps, of each kind that it runs, and settles each job when that is done.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Job:
 
 
 Run = Callable[[str, Sequence[Job]], Sequence[Any]]
-More = Callable[[int], list[Job]]
-"""Up to so many jobs that have come for a flow; never waits."""
+More = Callable[[str, int], list[Job]]
+"""Jobs of a kind that have come for a flow, up to so many; never waits."""
 Settle = Callable[[Job, Any], None]
 """The end of one of its jobs: a result, or an exception to be raised."""
 Flow = Callable[[Sequence[Job], More, Settle], None]
@@ -48,7 +48,8 @@ Flow = Callable[[Sequence[Job], More, Settle], None]
 class Worker:
     """Owns a model, in a thread of its own.
 
-    ``run(batch key, jobs)`` returns one result for each job; keys in ``flows`` are run by those instead.
+    ``run(batch key, jobs)`` returns one result for each job; keys in ``flows`` are run by those instead, and all keys
+    of such a worker are.
     """
 
     def __init__(
@@ -120,8 +121,8 @@ class Worker:
     def _run_flow(self, flow: Flow, jobs: Sequence[Job]) -> None:
         running = list(jobs)
 
-        def more(room: int) -> list[Job]:
-            found = self._joining(jobs[0].batch, room)
+        def more(batch: str, room: int) -> list[Job]:
+            found = self._joining(batch, room)
             running.extend(found)
             return found
 
@@ -136,15 +137,15 @@ class Worker:
                 _settle(job, _fail, error)
 
     def _joining(self, batch: str, room: int) -> list[Job]:
-        """Jobs for a running flow, once what came before them and is of another kind has run."""
+        """Jobs of that kind for a running flow; others keep their order."""
         with self._wake:
-            others = self._next(room) if self._jobs and self._jobs[0].batch != batch else []
-        if others:
-            self._run_batch(others)
-        with self._wake:
-            if self._stopping or room <= 0 or not self._jobs or self._jobs[0].batch != batch:
+            if self._stopping:
                 return []
-            return [job for job in self._next(room) if not job.cancelled.is_set()]
+            taken, rest = list[Job](), deque[Job]()
+            for job in self._jobs:
+                (taken if job.batch == batch and len(taken) < room else rest).append(job)
+            self._jobs = rest
+        return [job for job in taken if not job.cancelled.is_set()]
 
     def _next(self, room: int) -> list[Job]:
         """The first job, and up to ``room`` like it; under the lock."""

@@ -25,7 +25,7 @@ async def serve_engine(settings: EngineSettings, *, ready: Callable[[str], None]
     if not settings.models and not settings.upstreams:
         raise ConfigError("models", "name at least one, e.g. --model text=smollm2, or an --upstream")
     addresses = [_address(one) for one in settings.upstreams]
-    front = Front(await plans(settings), addresses, max_queue=settings.queue)
+    front = Front(await plans(settings), addresses, max_queue=settings.queue, spare=settings.spare)
     metrics = (settings.metrics.host, settings.metrics.port) if settings.metrics.port else None
     await front.start()
     await serve(front, settings.listen, metrics=metrics, ready=ready)
@@ -42,6 +42,7 @@ async def plans(settings: EngineSettings) -> Sequence[WorkerPlan]:
         threads=settings.threads,
         batch=settings.batch,
         queue=settings.queue,
+        memory=settings.memory << 20,
     )
     devices = await named(settings.device)
     return [

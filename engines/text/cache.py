@@ -27,6 +27,18 @@ class SlotCache:
         """Memory of all buffers."""
         return sum(buffer.nbytes for pair in self._layers.values() for buffer in pair)
 
+    @property
+    def positions(self) -> int:
+        """How wide the buffers are."""
+        return max((keys.shape[2] for keys, _ in self._layers.values()), default=0)
+
+    def keep(self, slots: list[int], positions: int) -> None:
+        """Only these slots, in this order, and so many positions of each."""
+        with torch.inference_mode():
+            for index, pair in self._layers.items():
+                keys, values = (_grown(buffer, 1 + max(slots), buffer.shape[2]) for buffer in pair)
+                self._layers[index] = keys[slots, :, :positions], values[slots, :, :positions]
+
     def copy(self, source: int, target: int, count: int) -> None:
         """The first ``count`` positions of one slot into another."""
         with torch.inference_mode():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from ranvier.engines.errors import NoRoom
 from ranvier.engines.models import (
@@ -15,13 +15,18 @@ from ranvier.engines.models import (
     TokenEvidence,
 )
 from ranvier.engines.text.gumbel import weigh
-from ranvier.engines.text.network import Floats, Network
-from ranvier.engines.text.writing import OnToken, Writing
+from ranvier.engines.text.network import PACK, Floats, Network
+from ranvier.engines.text.writing import CHUNK, OnToken, Writing
 
-CACHE_SHARE: Final = 0.5
-"""The share of free memory for keys and values; a buffer that grows exists twice for a moment."""
 IMPOSSIBLE: Final = 1e9
 """The margin of a token that cannot be chosen at all."""
+
+
+class Prepared(NamedTuple):
+    """A request whose prompt was read."""
+
+    request: ScoreRequest
+    prompt: list[int]
 
 
 class CausalText:
@@ -50,8 +55,7 @@ class CausalText:
 
     def writing(self, on_token: OnToken | None = None) -> Writing:
         """A batch that requests join and leave one by one."""
-        room = self._room or self._network.room(CACHE_SHARE)
-        return Writing(self._network, on_token, room=room)
+        return Writing(self._network, on_token, room=self._room)
 
     def generate(self, requests: Sequence[TextRequest], on_token: OnToken | None = None) -> list[Generation]:
         """Answer all of these; ``on_token`` names them by place. Raises ValueError and `NoRoom`."""
@@ -68,13 +72,28 @@ class CausalText:
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[TokenEvidence]:
         """One prefill over prompts and answers; evidence for each answer's tokens."""
-        prompts = [self._network.prompt(request.messages, len(request.token_ids)) for request in requests]
-        for request in requests:
-            if any(not 0 <= token < self._network.vocabulary for token in request.token_ids):
-                raise ValueError("a token id lies outside the vocabulary")
-        answers = [list(request.token_ids) for request in requests]
-        logits = self._network.prefill(prompts, answers)
-        return [self._evidence(request, rows) for request, rows in zip(requests, logits, strict=True)]
+        prepared = [self.prepared(request) for request in requests]
+        return [one for pack in self.scoring(prepared) for one in pack]
+
+    def prepared(self, request: ScoreRequest) -> Prepared:
+        """With its prompt's tokens. Raises ValueError."""
+        prompt = self._network.prompt(request.messages, len(request.token_ids))
+        if any(not 0 <= token < self._network.vocabulary for token in request.token_ids):
+            raise ValueError("a token id lies outside the vocabulary")
+        return Prepared(request, prompt)
+
+    def scoring(
+        self, asked: Sequence[Prepared], alone: Callable[[], bool] = lambda: True
+    ) -> Iterator[list[TokenEvidence]]:
+        """`score` in packs, each read when it is asked for; small ones while not ``alone``. Raises `NoRoom`."""
+        prompts = [one.prompt for one in asked]
+        answers = [one.request.token_ids for one in asked]
+        packs = self._network.prefill(prompts, answers, lambda: PACK if alone() else CHUNK)
+        done = 0
+        for logits in packs:
+            requests = [one.request for one in asked[done : done + len(logits)]]
+            done += len(logits)
+            yield [self._evidence(request, rows) for request, rows in zip(requests, logits, strict=True)]
 
     def _evidence(self, request: ScoreRequest, logits: Floats) -> TokenEvidence:
         how = request.sampling

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ranvier.engines import memory
 from ranvier.engines.errors import ModelNotFound, ModelUnsuited, NoRoom
 from ranvier.engines.models import Message
 from ranvier.engines.text.attention import register
@@ -71,7 +73,7 @@ class Network:
             self._model.set_attn_implementation("eager")
             plain = _numpy(self._model(input_ids=torch.tensor([ids], device=self.device)).logits[0, -1:])
             self._model.set_attn_implementation(register())
-        (packed,) = self.prefill([ids], [[0]])
+        ((packed,),) = self.prefill([ids], [[0]])
         alike = float(np.corrcoef(plain[0], packed[0])[0, 1])
         if not alike > ALIKE:
             raise ModelUnsuited(source, alike)
@@ -117,9 +119,14 @@ class Network:
 
     def room(self, share: float) -> int:
         """Tokens whose keys and values fit into that share of what is free: of a GPU's memory, or of `CPU_CACHE`."""
-        cuda = self.device.startswith("cuda")
-        free = torch.cuda.mem_get_info(self.device)[0] if cuda else CPU_CACHE
-        return int(share * free) // self.token_bytes
+        return int(share * self._free()) // self.token_bytes
+
+    def _free(self) -> int:
+        """Bytes, with those that torch holds of a GPU and does not use."""
+        if not self.device.startswith("cuda"):
+            return min(memory.free(), CPU_CACHE)
+        free: int = torch.cuda.mem_get_info(self.device)[0]
+        return free + int(torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device))
 
     @property
     def token_bytes(self) -> int:
@@ -169,19 +176,29 @@ class Network:
         """Read tokens into their slots in one pass; the logits that the parts ask for, shape (logits, vocabulary)."""
         return _numpy(self._forward(Packing(tuple(parts), self.device), cache))
 
-    def prefill(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Iterator[Floats]:
-        """For each row the logits that precede each token of its answer, shape (len(answer), vocabulary)."""
+    def prefill(
+        self,
+        prompts: Sequence[Sequence[int]],
+        answers: Sequence[Sequence[int]],
+        most: Callable[[], int] = lambda: PACK,
+    ) -> Iterator[list[Floats]]:
+        """The logits that precede each token of the answers, one array of shape (len(answer), vocabulary) for each row.
+
+        As many rows as fit into ``most()`` tokens are read at once, and their arrays come together. Raises `NoRoom`.
+        """
         parts = [
             # What follows the last token is asked for by nobody: it need not be read.
             Part(0, 0, [*prompt, *answer[:-1]], len(answer))
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
-        for pack in _packs(parts, LOGITS // self.vocabulary):
-            logits = self._forward(Packing(tuple(pack), self.device, cached=False), None)
-            begin = 0
-            for part in pack:
-                yield _numpy(logits[begin : begin + part.logits])
-                begin += part.logits
+        while parts:
+            pack = _pack(parts, most(), LOGITS // self.vocabulary)
+            parts = parts[len(pack) :]
+            with self.memory(sum(len(part.tokens) for part in pack)):
+                logits = self._forward(Packing(tuple(pack), self.device, cached=False), None)
+                begins = [0, *itertools.accumulate(part.logits for part in pack)]
+                found = [_numpy(logits[begin:end]) for begin, end in itertools.pairwise(begins)]
+            yield found
 
     def _forward(self, packing: Packing, cache: SlotCache | None) -> torch.Tensor:
         if cache is not None:
@@ -199,17 +216,15 @@ class Network:
         return logits
 
 
-def _packs(parts: Sequence[Part], most: int) -> Iterator[list[Part]]:
-    """In order, as many as fit into `PACK` tokens and ``most`` logits; one at least."""
+def _pack(parts: Sequence[Part], most: int, most_logits: int) -> list[Part]:
+    """The first ones, as many as fit into so many tokens and logits; one at least."""
     pack, tokens, logits = list[Part](), 0, 0
     for part in parts:
         tokens, logits = tokens + len(part.tokens), logits + part.logits
-        if pack and (tokens > PACK or logits > most):
-            yield pack
-            pack, tokens, logits = [], len(part.tokens), part.logits
+        if pack and (tokens > most or logits > most_logits):
+            break
         pack.append(part)
-    if pack:
-        yield pack
+    return pack
 
 
 def digest_of(folder: Path) -> str:

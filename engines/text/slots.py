@@ -47,6 +47,16 @@ class Slots:
         if len(self._free) == len(self._held) and self.cache.bytes > KEPT:
             self.clear()
 
+    @property
+    def count(self) -> int:
+        """Slots, in use or not."""
+        return len(self._held)
+
+    def compact(self, kept: list[int]) -> None:
+        """Forget all slots but these, which become 0, 1, ..., no wider than what they hold."""
+        self.cache.keep(kept, max(len(self._held[slot]) for slot in kept))
+        self._held, self._free = {new: self._held[old] for new, old in enumerate(kept)}, []
+
     def clear(self) -> None:
         """Forget all; nobody writes."""
         self.cache, self._held, self._free = SlotCache(), {}, []

@@ -16,6 +16,8 @@ CHUNK: Final = 256
 """Prompt tokens that are read in one pass with the next tokens of those who write: a long prompt holds nobody up."""
 IDLE_CHUNK: Final = 4096
 """The same while nobody writes; it bounds the memory of one pass."""
+CACHE_SHARE: Final = 0.5
+"""The share of free memory for keys and values; a buffer that grows exists twice for a moment."""
 OnToken = Callable[[Any, int, str], bool]
 Ended = tuple[Any, Generation | NoRoom]
 """The key of an answer, and the answer, or that memory ran out."""
@@ -25,18 +27,32 @@ class Writing:
     """A batch without an end. Blocking; owned by one thread.
 
     ``on_token(key, token, piece of text)`` is called for each token; False cancels that answer. ``room`` is how many
-    tokens may be held at once, prompts and answers at their longest; None is no bound.
+    tokens may be held at once, prompts and answers at their longest; None is what memory allows, which is looked at
+    whenever nobody writes.
     """
 
     def __init__(self, network: Network, on_token: OnToken | None = None, *, room: int | None = None) -> None:
         self._network, self._on_token, self._room = network, on_token, room
         self._rows: list[Row] = []
+        self._bound = 0
         self._slots = Slots()
 
     @property
     def size(self) -> int:
         """Answers that are written or wait to be."""
         return len(self._rows)
+
+    @property
+    def keys(self) -> list[Any]:
+        """Whose answers those are."""
+        return [row.key for row in self._rows]
+
+    def drop(self, key: Any) -> Generation:
+        """End one where it is."""
+        row = next(row for row in self._rows if row.key is key)
+        row.finish = "cancelled"
+        self._part(row)
+        return row.generation(self._network)
 
     def join(self, key: Any, request: TextRequest) -> None:
         """Begin one more with the next step. Raises ValueError for what never fits, `NoRoom` for what does not now."""
@@ -46,16 +62,34 @@ class Writing:
             self._slots.hold(row.slot, row.known[: row.read])
         slot, read = self._slots.take(prompt)
         self._rows.append(Row(key, request, prompt, slot, read))
+        if self._slots.count * max(self._slots.cache.positions, self._widest) > self._bound:
+            self._compact()
+
+    @property
+    def _widest(self) -> int:
+        return max((row.longest for row in self._rows), default=0)
 
     def _check_room(self, needed: int) -> None:
         """Slots are as wide as the widest, so that one long answer makes room for all others dearer, too."""
-        if self._room is None:
-            return
-        if needed > self._room:
+        if not self._rows:
+            self._measure(needed)
+        if self._room is not None and needed > self._room:
             raise ValueError(f"{needed} tokens do not fit into the {self._room} that memory has room for")
-        widest = max([row.longest for row in self._rows], default=0)
-        if max(widest, needed) * (len(self._rows) + 1) > self._room:
-            raise NoRoom(needed, max(self._room - widest * len(self._rows), 0))
+        if max(self._widest, needed) * (len(self._rows) + 1) > self._bound:
+            raise NoRoom(needed, max(self._bound - self._widest * len(self._rows), 0))
+
+    def _measure(self, needed: int) -> None:
+        """What was kept for those who begin alike goes where it leaves too little for one who asks now."""
+        self._bound = self._room or self._network.room(CACHE_SHARE)
+        if needed > self._bound and self._slots.count:
+            self._slots.clear()
+            self._bound = self._room or self._network.room(CACHE_SHARE)
+
+    def _compact(self) -> None:
+        """Slots that others left take room that those who write now need."""
+        self._slots.compact([row.slot for row in self._rows])
+        for slot, row in enumerate(self._rows):
+            row.slot = slot
 
     def step(self) -> list[Ended]:
         """One pass: some of the prompts, and a token for each who has read its own. Returns those that end with it."""

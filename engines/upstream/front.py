@@ -19,6 +19,7 @@ from ranvier.engines.upstream.meter import UpstreamMeter
 from ranvier.engines.upstream.plan import WorkerPlan
 from ranvier.engines.upstream.pool import Pool
 from ranvier.engines.upstream.process import WorkerProcess
+from ranvier.engines.upstream.spare import Spare
 from ranvier.engines.upstream.upstream import Address, Upstream
 
 PERIOD: Final = 10.0
@@ -34,14 +35,21 @@ class Front:
     """See `ranvier.engines.serving.Host`. `start` it before it is served; `stop` ends its workers."""
 
     def __init__(
-        self, plans: Sequence[WorkerPlan] = (), addresses: Sequence[Address] = (), *, max_queue: int = 128
+        self,
+        plans: Sequence[WorkerPlan] = (),
+        addresses: Sequence[Address] = (),
+        *,
+        max_queue: int = 128,
+        spare: bool = False,
     ) -> None:
         self._max_queue = max_queue
         self._meter = UpstreamMeter()
         self._pools: dict[tuple[str, str], Pool] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="ranvier-engine-"))  # mode 0700
+        self._spare = Spare() if spare and not all(plan.llama for plan in plans) else None
         self._workers = {
-            f"{n}": WorkerProcess(f"{n}", _placed(plan, self._folder, n)) for n, plan in enumerate(plans)
+            f"{n}": WorkerProcess(f"{n}", _placed(plan, self._folder, n), self._spare)
+            for n, plan in enumerate(plans)
         }
         self._own: dict[str, Upstream] = {}
         self._elsewhere = [Upstream(address) for address in addresses]
@@ -81,6 +89,7 @@ class Front:
             raise next(
                 (one for one in several.exceptions if isinstance(one, WorkerFailed)), several
             ) from None
+        await self._fill()
         self._tasks = [
             *(asyncio.create_task(self._keep(name)) for name in self._workers),
             *(asyncio.create_task(self._watch(upstream)) for upstream in self._elsewhere),
@@ -106,11 +115,17 @@ class Front:
         pages = await asyncio.gather(*(_page(name, one) for name, one in self._own.items()))
         return self._meter.page([one for one in pages if one is not None])
 
+    async def _fill(self) -> None:
+        if self._spare is not None:
+            await self._spare.fill()
+
     async def stop(self) -> None:
         """Let the workers finish what runs, and end them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._spare is not None:
+            await self._spare.stop()
         await asyncio.gather(*(one.stop() for one in self._workers.values()))
         for upstream in self._upstreams:
             await upstream.client.__aexit__(None, None, None)
@@ -193,6 +208,7 @@ class Front:
                 _log.warning("worker %s serves again, %.1f s later", name, time.monotonic() - died)
             except EngineError as error:
                 _log.error("worker %s: %s", name, error)
+            await self._fill()
 
 
 def _placed(plan: WorkerPlan, folder: Path, number: int) -> WorkerPlan:

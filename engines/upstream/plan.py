@@ -17,6 +17,8 @@ class WorkerPlan(BaseModel):
     threads: int = 0
     batch: int = 16
     queue: int = 128
+    memory: int = 0
+    """Bytes of data that the process may have; 0: no bound of ours."""
     llama: bool = False
     """It serves one GGUF file with llama.cpp."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from typing import Final
 
 from pydantic import ValidationError
 
 from ranvier.engines.errors import WorkerFailed
 from ranvier.engines.upstream.plan import WorkerPlan, WorkerReady
+from ranvier.engines.upstream.spare import Spare, spawn
 
 STOP_SECONDS: Final = 25.0
 """For a worker to finish what runs; then it is killed."""
@@ -21,8 +21,8 @@ STOP_SECONDS: Final = 25.0
 class WorkerProcess:
     """One child, which may be started again and again. It lives no longer than the pipe to its standard input."""
 
-    def __init__(self, name: str, plan: WorkerPlan) -> None:
-        self.name, self.plan = name, plan
+    def __init__(self, name: str, plan: WorkerPlan, spare: Spare | None = None) -> None:
+        self.name, self.plan, self._spare = name, plan, spare
         self._process: Process | None = None
 
     @property
@@ -32,12 +32,10 @@ class WorkerProcess:
 
     async def start(self) -> WorkerReady:
         """Start it and wait until it serves. Raises `WorkerFailed` with what it says."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ranvier.engines.child", self.plan.model_dump_json()),
-            stdin=PIPE,
-            stdout=PIPE,
-            start_new_session=True,  # a Ctrl-C is for us; we tell the child
-        )
+        warm = self._spare is not None and not self.plan.llama and self._process is not None
+        self._process = await (self._spare.take() if warm and self._spare else spawn())
+        assert self._process.stdin is not None
+        self._process.stdin.write(self.plan.model_dump_json().encode() + b"\n")
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         try:

@@ -39,6 +39,10 @@ def engine(
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; 0 leaves it to the library.")] = None,
     batch: Annotated[int | None, typer.Option(help="Requests that one batch holds at most.")] = None,
+    memory: Annotated[int | None, typer.Option(help="MiB of data that each worker may have.")] = None,
+    spare: Annotated[
+        bool | None, typer.Option(help="Keep a process warm, so that a dead worker is back within seconds.")
+    ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port of /metrics and /health on loopback; 0 is off.")
     ] = None,
@@ -50,6 +54,7 @@ def engine(
     from ranvier.neurons.logs import configure
 
     flags = {"models": model or None, "listen": listen, "device": device, "dtype": dtype, "threads": threads}
+    flags |= {"memory": memory, "spare": spare}
     metrics = None if metrics_port is None else {"port": metrics_port}
     others = [{"endpoint": endpoint} for endpoint in upstream] if upstream else None
     settings = load_one(

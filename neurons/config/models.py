@@ -179,6 +179,16 @@ class EngineSettings(Settings):
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to the library")
     batch: int = Field(default=16, ge=1, description="requests that one batch holds at most")
     queue: int = Field(default=128, ge=1, description="requests that wait at most, for each model")
+    memory: int = Field(
+        default=0,
+        ge=0,
+        description="MiB of data that each worker process may have, beside weights it maps from files; 0: no bound "
+        "but the machine's or the container's. What needs more is refused for now",
+    )
+    spare: bool = Field(
+        default=True,
+        description="keep one process warm (some 300 MB) so that a worker that died serves again within seconds",
+    )
     upstreams: tuple[UpstreamSettings, ...] = Field(
         default=(), description="other engines and OpenAI-compatible servers behind this one"
     )

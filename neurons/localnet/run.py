@@ -118,9 +118,8 @@ class Localnet:
             if subnet.engine is None:
                 continue
             models = [word for model in subnet.models for word in ("--model", model)]
-            child = await self._family.start(
-                f"engine-{subnet.name}", CLI, "engine", *models, "--listen", subnet.engine, "--threads", "1"
-            )
+            more = "--listen", subnet.engine, "--threads", "1", "--no-spare"
+            child = await self._family.start(f"engine-{subnet.name}", CLI, "engine", *models, *more)
             waiting.append((child, subnet.engine))
         for child, endpoint in waiting:
             live.update(f"loading models: {child.name}")

@@ -232,3 +232,59 @@ def test_the_quick_choice_is_the_choice(
     seed = number.to_bytes(32, "little")
     slow = choose(scores(logits, seed, position, temperature, 1.0))
     assert pick(logits, seed, position, temperature, 1.0) == slow
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    chats=some.lists(
+        some.tuples(some.integers(1, 60), some.integers(1, 60), some.integers(0, 30)), min_size=1, max_size=12
+    )
+)
+def test_buffers_stay_within_their_room(tiny: Any, chats: list[tuple[int, int, int]]) -> None:
+    """Whatever widths come after whatever numbers of others; and nobody's answer changes by it."""
+    from ranvier.engines.text.cache import SPARE
+    from ranvier.engines.text.writing import Writing
+
+    room, done, asked = 400, dict[int, Any](), dict[int, TextRequest]()
+    writing = Writing(tiny._network, room=room)
+    for number, (words, most, steps) in enumerate(chats):
+        one = request(number, words=words, max_tokens=most)
+        try:
+            writing.join(number, one)
+            asked[number] = one
+        except NoRoom:
+            pass
+        for _ in range(steps):
+            done.update(writing.step())
+            cache = writing._slots.cache
+            assert writing._slots.count * max(cache.positions - SPARE, 0) <= room
+    done.update(finished(writing))
+    assert {key: made.token_ids for key, made in done.items()} == {
+        key: alone(tiny, one).token_ids for key, one in asked.items()
+    }
+
+
+def test_who_is_dropped_makes_room_at_once(tiny: Any) -> None:
+    from ranvier.engines.text.writing import Writing
+
+    writing = Writing(tiny._network, room=64)
+    writing.join("a", request(1))
+    writing.join("b", request(2))
+    with pytest.raises(NoRoom):
+        writing.join("c", request(3, max_tokens=20))
+    assert writing.drop("a").finish_reason == "cancelled"
+    writing.join("c", request(3, max_tokens=20))
+    done = finished(writing)
+    assert done["c"].token_ids == alone(tiny, request(3, max_tokens=20)).token_ids
+    assert done["b"].token_ids == alone(tiny, request(2)).token_ids
+
+
+def test_room_is_what_memory_leaves(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tiny._network
+    assert network.room(0.5) * network.token_bytes <= 2 << 30
+    monkeypatch.setattr("ranvier.engines.memory.free", lambda: 100 * network.token_bytes)
+    writing = tiny.writing()
+    with pytest.raises(NoRoom, match="try again"):
+        writing.join(0, request(1, max_tokens=60))
+    writing.join(1, request(1, max_tokens=20))
+    assert set(finished(writing)) == {1}
