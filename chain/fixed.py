@@ -18,6 +18,12 @@ import numpy.typing as npt
 Bits = npt.NDArray[np.uint64]
 """I32F32 bits; any shape."""
 
+Signed = npt.NDArray[np.int64]
+"""I32F32 bits that may be negative; any shape."""
+
+Flags = npt.NDArray[np.bool_]
+"""A mask; any shape."""
+
 FRACTION = 32
 ONE = 1 << FRACTION
 U16_MAX = 65535

@@ -64,6 +64,11 @@ class SparseRows:
         matrix[place[self.rows[kept]], self.cols[kept]] = self.values[kept]
         return matrix
 
+    def listed(self, rows: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.bool_]:
+        """Which entries of the named rows are there, those with value 0 too; shape as of `dense`."""
+        here = SparseRows(self.rows, self.cols, np.ones_like(self.values))
+        return here.dense(rows, size) > 0
+
     @classmethod
     def from_dense(cls, rows: npt.NDArray[np.int64], matrix: npt.NDArray[np.uint16]) -> SparseRows:
         """The entries above zero of a (len(rows), n) array whose i-th row belongs to uid rows[i]."""

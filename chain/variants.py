@@ -1,53 +1,36 @@
-"""The rules that differ between versions of Yuma; `yuma.epoch` holds the ones that do not.
-
-To add one (Yuma 3, liquid alpha), write its functions and list it in `VARIANTS`: `bonds` is free to keep
-bonds in another form, as it receives the raw stake voice and returns what is stored beside what is paid.
-"""
+"""The rules that differ between versions of Yuma; `yuma.epoch` holds the ones that do not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
+from ranvier.chain.bonds import moving_bonds, penalised_weights, yuma3_bonds
 from ranvier.chain.epoch_input import EpochInput
 from ranvier.chain.errors import MalformedEpoch
-from ranvier.chain.fixed import ONE, Bits, divide, multiply, normalise, ratio
-
-Flags = npt.NDArray[np.bool_]
-_ONE = np.uint64(ONE)
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """The laid-out rows: `rows` are their uids, `voice` their share of active stake (I32F32 bits).
-
-    `outdated[i, j]`: row i last set weights no later than uid j was (re)registered.
-    """
-
-    rows: npt.NDArray[np.int64]
-    voice: Bits
-    outdated: Flags
+from ranvier.chain.fixed import Bits, Flags
+from ranvier.chain.frame import Agreement, Frame
 
 
 @dataclass(frozen=True)
 class Variant:
     """One version of the rules.
 
-    permits(input, stake share) -> new permits per uid; stale_bonds(input, frame) -> mask of old bonds to
-    drop, shape broadcastable to (rows, n); bond_weights(input, weights, clipped) -> the weights that buy
-    bonds; bonds(input, frame, bond weights, old bonds column-normalised, incentive) -> (bonds to store in [0,
-    1], dividends per row, normalised). `owner_weighs_itself`: the subnet owner's self-weight counts.
+    permits(input, stake share) -> new permits per uid; stale_bonds(input, frame) -> mask of old bonds to drop, shape
+    broadcastable to (rows, n); buying(input, agreement) -> the weights that buy bonds; bonds(input, frame, agreement,
+    weights that buy, stored bonds) -> (bonds to store in [0, 1], dividends per row, normalised). `late`: the owner's
+    self-weight counts, stake below the threshold does not, nor do weights for a uid that came after a live commit.
     """
 
-    owner_weighs_itself: bool
+    late: bool
     permits: Callable[[EpochInput, Bits], Flags]
     stale_bonds: Callable[[EpochInput, Frame], Flags]
-    bond_weights: Callable[[EpochInput, Bits, Bits], Bits]
-    bonds: Callable[[EpochInput, Frame, Bits, Bits, Bits], tuple[Bits, Bits]]
+    buying: Callable[[EpochInput, Agreement], Bits]
+    bonds: Callable[[EpochInput, Frame, Agreement, Bits, Bits], tuple[Bits, Bits]]
 
 
 def variant_named(name: str) -> Variant:
@@ -85,48 +68,35 @@ def _stale_y2(given: EpochInput, frame: Frame) -> Flags:
     return np.broadcast_to(last <= given.registrations, frame.outdated.shape)
 
 
-def _clipped_weights(given: EpochInput, weights: Bits, clipped: Bits) -> Bits:
-    return clipped
+def _clipped_weights(given: EpochInput, agreed: Agreement) -> Bits:
+    return agreed.clipped
 
 
-def _penalised_weights(given: EpochInput, weights: Bits, clipped: Bits) -> Bits:
-    """W + penalty * (clipped - W). The second term is never positive; the runtime floors it downwards."""
-    penalty = ratio(given.params.bonds_penalty, 65535)
-    if penalty == ONE:
-        return clipped
-    excess = weights - clipped
-    # -floor(-x) is the ceiling of x; no excess times penalty reaches 2**64 as penalty is below one here.
-    return weights - ((excess * np.uint64(penalty) + np.uint64(ONE - 1)) >> np.uint64(32))
-
-
-def _moving_bonds(
-    given: EpochInput, frame: Frame, weights: Bits, held: Bits, incentive: Bits
-) -> tuple[Bits, Bits]:
-    """Original bonds: bought by weight times stake, an exponential moving average, dividends by incentive."""
-    alpha = ONE - ratio(given.params.bonds_moving_average, 1_000_000)
-    bought = normalise(multiply(weights, frame.voice[:, None]), axis=0)
-    moved = multiply(bought, np.uint64(alpha)) + multiply(held, np.uint64(ONE - alpha))
-    moved = normalise(moved, axis=0)
-    dividends = normalise(multiply(moved, incentive).sum(axis=1, dtype=np.uint64))
-    stored = divide(moved, moved.max(axis=0, initial=0)) if len(moved) else moved
-    return stored, dividends
-
+_Y2 = Variant(
+    late=True,
+    permits=_permits_y2,
+    stale_bonds=_stale_y2,
+    buying=penalised_weights,
+    # The runtime of 2026 heeds liquid alpha under Yuma 3 only.
+    bonds=partial(moving_bonds, liquid=False),
+)
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         "2024": Variant(
-            owner_weighs_itself=False,
+            late=False,
             permits=_permits_2024,
             stale_bonds=_stale_2024,
-            bond_weights=_clipped_weights,
-            bonds=_moving_bonds,
+            buying=_clipped_weights,
+            bonds=partial(moving_bonds, liquid=True),
         ),
-        "y2": Variant(
-            owner_weighs_itself=True,
+        "y2": _Y2,
+        "y3": Variant(
+            late=True,
             permits=_permits_y2,
             stale_bonds=_stale_y2,
-            bond_weights=_penalised_weights,
-            bonds=_moving_bonds,
+            buying=penalised_weights,
+            bonds=yuma3_bonds,
         ),
     }
 )

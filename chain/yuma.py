@@ -16,7 +16,9 @@ import numpy.typing as npt
 from ranvier.chain.epoch_input import EpochInput
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.fixed import (
+    U16_MAX,
     Bits,
+    Flags,
     divide,
     multiply,
     normalise,
@@ -26,12 +28,10 @@ from ranvier.chain.fixed import (
     to_u16,
     upscale_to_u16,
 )
+from ranvier.chain.frame import Agreement, Frame
 from ranvier.chain.median import weighted_median
 from ranvier.chain.sparse import SparseRows
-from ranvier.chain.variants import Frame, Variant, variant_named
-
-Flags = npt.NDArray[np.bool_]
-_ZERO = np.uint64(0)
+from ranvier.chain.variants import Variant, variant_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +42,6 @@ class _Standing:
     share: Bits
     voting: Bits
     permits: Flags
-
-
-@dataclass(frozen=True, eq=False)
-class _Consensus:
-    """Steps 6 to 8. `clipped` and `validator_trust` have one row per laid-out uid, the others one per uid."""
-
-    consensus: Bits
-    clipped: Bits
-    validator_trust: Bits
-    trust: Bits
-    incentive: Bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +57,11 @@ def epoch(given: EpochInput) -> EpochResult:
     """Run one epoch; pure. Raises `MalformedEpoch` for an unknown variant."""
     variant = variant_named(given.variant)
     standing = _stand(given, variant)
-    frame = _lay_out(given, standing.voting)
-    weights = normalise(_weights(given, frame, variant), axis=1)
-    agreed = _agree(frame.voice, weights, ratio(given.params.kappa, 65535))
-    held = given.bonds.dense(frame.rows, given.size)
-    held = normalise(np.where(variant.stale_bonds(given, frame), _ZERO, held), axis=0)
-    basis = variant.bond_weights(given, weights, agreed.clipped)
-    bonds, payout = variant.bonds(given, frame, basis, held, agreed.incentive)
+    frame = _lay_out(given, standing.voting, variant)
+    agreed = _agree(given, frame)
+    stored = given.bonds.dense(frame.rows, given.size)
+    stored[variant.stale_bonds(given, frame)] = 0
+    bonds, payout = variant.bonds(given, frame, agreed, variant.buying(given, agreed), stored)
     return _settle(given, frame, standing, agreed, bonds, _spread(payout, frame, given.size))
 
 
@@ -82,45 +69,43 @@ def _stand(given: EpochInput, variant: Variant) -> _Standing:
     """Steps 1 to 4. Votes count by the permits of the last epoch; the new ones are for the next."""
     share = shares(given.effective_stake())
     silent = given.block > given.updates + given.params.activity_cutoff
-    voting = normalise(np.where(silent | ~given.permitted, _ZERO, share))
+    voting = normalise(np.where(silent | ~given.permitted, np.uint64(0), share))
     return _Standing(~silent, share, voting, variant.permits(given, share))
 
 
-def _lay_out(given: EpochInput, voting: Bits) -> Frame:
-    """Choose the rows that can matter: stake with a voice, permitted weight rows, any bond row."""
+def _lay_out(given: EpochInput, voting: Bits, variant: Variant) -> Frame:
+    """Choose the rows that can matter: stake with a voice, permitted weight rows, any bond row. Then step 5's masks."""
     used = voting > 0
     used[given.weights.rows] = True
     used &= given.permitted
     used[given.bonds.rows] = True
     rows = np.flatnonzero(used)
     outdated = given.updates[rows, None] <= given.registrations[None, :]
-    return Frame(rows, voting[rows], outdated)
+    void = outdated.copy()
+    if variant.late and given.commits:
+        # A commitment made before uid j came cannot mean who sits there now.
+        void |= given.promises[rows, None] < given.registrations[None, :]
+    itself = np.arange(len(rows))
+    void[itself, rows] |= rows != given.params.owner_uid if variant.late else True
+    void[~given.permitted[rows]] = True
+    return Frame(rows, voting[rows], outdated, void)
 
 
-def _weights(given: EpochInput, frame: Frame, variant: Variant) -> Bits:
-    """Step 5: weights without unpermitted rows, outdated entries and self-weight; not normalised.
+def _agree(given: EpochInput, frame: Frame) -> Agreement:
+    """Steps 5 to 8: the consensus of the weighted votes and what is left of each vote under it.
 
-    Raw u16 integers and I32F32 integers have the same quotients, so the row sum may be taken before the
-    conversion.
+    Raw u16 integers and I32F32 integers have the same quotients, so a row's sum may be taken before the conversion.
     """
-    weights = given.weights.dense(frame.rows, given.size)
-    weights[~given.permitted[frame.rows]] = 0
-    weights[frame.outdated] = 0
-    itself = np.arange(len(frame.rows))
-    own = weights[itself, frame.rows]
-    keeper = given.params.owner_uid if variant.owner_weighs_itself else None
-    weights[itself, frame.rows] = 0 if keeper is None else np.where(frame.rows == keeper, own, _ZERO)
-    return weights
-
-
-def _agree(voice: Bits, weights: Bits, kappa: int) -> _Consensus:
-    """Steps 6 to 8: the consensus of the weighted votes and what is left of each vote under it."""
-    voices = voice[:, None]
+    raw = given.weights.dense(frame.rows, given.size)
+    raw[frame.void] = 0
+    weights = normalise(raw, axis=1)
+    voices = frame.voice[:, None]
     before = multiply(weights, voices).sum(axis=0, dtype=np.uint64)
-    consensus = weighted_median(voice, weights, kappa)
+    consensus = weighted_median(frame.voice, weights, ratio(given.params.kappa, U16_MAX))
     clipped = np.minimum(weights, consensus)
     ranks = multiply(clipped, voices).sum(axis=0, dtype=np.uint64)
-    return _Consensus(
+    return Agreement(
+        weights=weights,
         consensus=consensus,
         clipped=clipped,
         validator_trust=clipped.sum(axis=1, dtype=np.uint64),
@@ -142,7 +127,7 @@ def _settle(
     given: EpochInput,
     frame: Frame,
     standing: _Standing,
-    agreed: _Consensus,
+    agreed: Agreement,
     bonds: Bits,
     dividends: Bits,
 ) -> EpochResult:
