@@ -12,6 +12,7 @@ from ranvier.chain.addresses import canonical
 from ranvier.chain.emission import RAO_SUPPLY
 from ranvier.chain.errors import BadGenesis
 from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.liquid import ALPHA_LIMITS, refuse_alphas
 from ranvier.chain.network import NetworkParameters
 
 Rao = Annotated[int, Field(ge=0, le=RAO_SUPPLY)]
@@ -93,6 +94,14 @@ class Genesis(_Part):
         for neuron in (neuron for subnet in self.subnets for neuron in subnet.neurons):
             if owners.setdefault(neuron.hotkey, neuron.coldkey) != neuron.coldkey:
                 raise ValueError(f"hotkey {neuron.hotkey} has two coldkeys; a hotkey has one owner")
+        for subnet in self.subnets:
+            settings = subnet.hyperparameters
+            refusal = refuse_alphas(self.era, settings.alpha_low, settings.alpha_high)
+            if settings.liquid_alpha and refusal:
+                raise ValueError(
+                    f"{refusal}: subnet {subnet.name} asks for liquid alpha between {settings.alpha_low} and "
+                    f"{settings.alpha_high}; {ALPHA_LIMITS[self.era]}"
+                )
         return self
 
     def issuance(self) -> int:

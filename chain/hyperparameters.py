@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 U16 = Annotated[int, Field(ge=0, le=65535)]
 U64 = Annotated[int, Field(ge=0, le=2**64 - 1)]
@@ -50,4 +50,21 @@ class Hyperparameters(BaseModel):
     burn_increase_percent: int = Field(default=126, ge=100, le=1000, description="price after a sale (y2), %")
     bonds_moving_average: int = Field(default=900_000, ge=0, le=1_000_000, description="inertia, millionths")
     bonds_penalty: U16 = Field(default=65535, description="how far clipped weight loses bonds (y2)")
+    yuma3: bool = Field(default=True, description="bonds by weight alone, stake at the dividends (y2)")
+    liquid_alpha: bool = Field(
+        default=False, description="bonds move between two speeds; y2: under yuma3 only"
+    )
+    alpha_low: U16 = Field(default=45875, description="slowest part of a bond renewed per epoch, of 65535")
+    alpha_high: U16 = Field(default=58982, description="fastest part of a bond renewed per epoch, of 65535")
+    alpha_sigmoid_steepness: int = Field(
+        default=1000, ge=0, le=32767, description="how sharply speeds part (y2), hundredths"
+    )
     subnet_owner_cut: U16 = Field(default=11796, description="the owner's part of emission, of 65535")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Hyperparameters:
+        if self.alpha_low > self.alpha_high:
+            raise ValueError(
+                f"alpha_low {self.alpha_low} is above alpha_high {self.alpha_high}; lower the one or raise the other"
+            )
+        return self

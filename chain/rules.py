@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Protocol
 
+from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.pricing import Demand, adjust_prices, decay_factor, decay_price, raise_price
 from ranvier.chain.pruning import PRUNED_SCORE, prune_2024, prune_head
 from ranvier.chain.schedule import (
@@ -24,8 +25,9 @@ _CLOSED = 2**64 - 1
 class Rules(Protocol):
     """One era."""
 
-    variant: str
-    """Name of the Yuma variant."""
+    def yuma(self, settings: Hyperparameters) -> str:
+        """Name of the Yuma variant of a subnet with these settings."""
+        ...
 
     def start_block(self, subnet: SubnetState, block: int) -> None:
         """Adjust the subnet's price and its counters."""
@@ -59,7 +61,9 @@ class Rules(Protocol):
 class Rules2024:
     """The runtime of 2024: prices move once per interval, few registrations per block and interval."""
 
-    variant = "2024"
+    def yuma(self, settings: Hyperparameters) -> str:
+        """The original form, whatever the settings say."""
+        return "2024"
 
     def start_block(self, subnet: SubnetState, block: int) -> None:
         """Reset the block's counter; at the end of an interval adjust the price."""
@@ -128,7 +132,9 @@ class Rules2024:
 class Rules2026:
     """The runtime of 2026: the price jumps with each registration and decays with each block."""
 
-    variant = "y2"
+    def yuma(self, settings: Hyperparameters) -> str:
+        """Yuma 3, or the original form with what was added since."""
+        return "y3" if settings.yuma3 else "y2"
 
     def start_block(self, subnet: SubnetState, block: int) -> None:
         """Let price and difficulty decay."""

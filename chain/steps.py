@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
-from ranvier.chain.epoch_input import EpochInput, YumaParams
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.models import EpochRow
 from ranvier.chain.payment import pay
 from ranvier.chain.policies import divide_emission
 from ranvier.chain.rules import Rules
-from ranvier.chain.sparse import SparseRows
+from ranvier.chain.snapshot import snapshot
 from ranvier.chain.state import ChainState, Payment, SubnetState
 from ranvier.chain.yuma import epoch
 
@@ -66,44 +65,13 @@ def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int)
     emission, subnet.pending = subnet.pending, 0
     rows: tuple[EpochRow, ...] = ()
     if subnet.slots:
-        result = epoch(_snapshot(state, rules, subnet, block, emission))
+        result = epoch(snapshot(state, rules, subnet, block, emission))
         _store(subnet, result)
         rows = tuple(_rows(subnet, result))
         subnet.loaded = tuple(Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
     subnet.last_step = subnet.counted_from = block
     subnet.touch("")
     return EpochRecord(subnet.netuid, rows)
-
-
-def _snapshot(state: ChainState, rules: Rules, subnet: SubnetState, block: int, emission: int) -> EpochInput:
-    settings = subnet.hyperparameters
-    return EpochInput(
-        variant=rules.variant,
-        block=block,
-        last_update=[slot.last_update for slot in subnet.slots],
-        registered_at=[slot.registered_at for slot in subnet.slots],
-        stake=[state.ledger.staked(slot.hotkey) for slot in subnet.slots],
-        permits=[slot.permit for slot in subnet.slots],
-        weights=SparseRows.from_dict(subnet.weights),
-        bonds=SparseRows.from_dict(subnet.bonds),
-        emission=emission,
-        params=YumaParams(
-            kappa=settings.kappa,
-            activity_cutoff=settings.activity_cutoff,
-            max_allowed_validators=settings.max_allowed_validators,
-            bonds_moving_average=settings.bonds_moving_average,
-            bonds_penalty=settings.bonds_penalty,
-            tempo=settings.tempo,
-            owner_uid=_owner_uid(state, subnet),
-            stake_threshold=settings.weights_min_stake,
-        ),
-        last_step=subnet.last_step,
-    )
-
-
-def _owner_uid(state: ChainState, subnet: SubnetState) -> int | None:
-    owners = (state.ledger.owners[slot.hotkey] for slot in subnet.slots)
-    return next((uid for uid, owner in enumerate(owners) if owner == subnet.owner), None)
 
 
 def _store(subnet: SubnetState, result: EpochResult) -> None:
