@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -23,24 +24,37 @@ FIRST_TO_DIE: Final = "600"
 """Where memory runs out, the kernel ends a worker before a neuron (-1000 to 1000)."""
 
 
-async def _serve(host: Host, plan: WorkerPlan, say: TextIO) -> None:
+async def _serve(host: Host, plan: WorkerPlan, say: TextIO, parent: _Parent) -> None:
     """Until standard input ends: the parent closed it, or is no more."""
     from ranvier.engines.server import EngineServer
 
     server = EngineServer(host)
     try:
         _say(say, WorkerReady(endpoint=await server.start(plan.listen)))
-        await _parent_gone()
+        await parent.gone()
     finally:
         await server.stop()
 
 
-async def _parent_gone() -> None:
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
-    await reader.read()
+class _Parent:
+    """The process that started us, by the pipe to our standard input."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gone = asyncio.Event()
+        threading.Thread(target=self._wait, name="parent", daemon=True).start()
+
+    def _wait(self) -> None:
+        while os.read(0, 4096):  # not through a buffer, whose lock would outlive the interpreter
+            pass
+        if self._loop is None:
+            os._exit(1)  # nobody waits any more for what is being loaded
+        self._loop.call_soon_threadsafe(self._gone.set)
+
+    async def gone(self) -> None:
+        """Wait until it closed the pipe, or is no more. Before this is called, its end is ours at once."""
+        self._loop = asyncio.get_running_loop()
+        await self._gone.wait()
 
 
 def _say(out: TextIO, ready: WorkerReady) -> None:
@@ -86,7 +100,7 @@ def main() -> int:
         _warm()
     if not (line := sys.stdin.readline()):  # our parent ended before it needed us
         return 0
-    plan = WorkerPlan.model_validate_json(line)
+    plan, parent = WorkerPlan.model_validate_json(line), _Parent()
     if plan.memory:
         memory.limit(plan.memory)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s worker: %(message)s")
@@ -94,18 +108,19 @@ def main() -> int:
         if plan.llama:
             from ranvier.engines.llama import serve
 
-            asyncio.run(serve(plan, lambda ready: _say(say, ready), _parent_gone))
+            asyncio.run(serve(plan, lambda ready: _say(say, ready), parent.gone))
         else:
             host = _load(plan)
             if plan.memory:
                 memory.check(plan.memory)
-            asyncio.run(_serve(host, plan, say))
-    except (EngineError, OSError, ValueError) as error:
-        _say(say, WorkerReady(error=str(error)))
+            asyncio.run(_serve(host, plan, say, parent))
+    except EngineError as error:
+        _say(say, WorkerReady(error=str(error), kind=type(error).__name__))
         return 1
-    except (MemoryError, RuntimeError) as error:  # torch and threads have no class of their own for it
-        _say(say, WorkerReady(error=f"{', '.join(plan.models)}: {type(error).__name__}: {error}"))
-        raise
+    except Exception as error:  # libraries that load models raise anything; our parent gets the reason
+        logging.getLogger(__name__).exception("the models cannot be served")
+        _say(say, WorkerReady(error=f"{', '.join(plan.models)}: {type(error).__name__}: {error}"[:1000]))
+        return 1
     return 0
 
 

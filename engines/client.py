@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import json
+import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from ranvier.engines.asker import HEADER
-from ranvier.engines.chat import Answer, asked, completion, listed
+from ranvier.engines.chat import VLLM, Answer, asked, completion, listed
 from ranvier.engines.codec import (
     GenerateBody,
     GenerateReply,
@@ -42,18 +45,35 @@ from ranvier.engines.states import WorkerState
 
 R = TypeVar("R", bound=BaseModel)
 DEFAULT_DEADLINE: Final = 120.0
+MOST: Final = 256 << 20
+"""Bytes of an answer, unpacked: 64 large pictures. What is longer is not read to its end."""
+MOST_SAID: Final = 32 << 20
+"""Bytes of a list of models, a page of metrics, or one text with all that is told of its tokens."""
+IDLE: Final = 3.0
+"""Seconds that a connection is kept: less than servers do (vLLM, llama.cpp: 5), so that none is used as it closes."""
+LONGEST_RETRY: Final = 600.0
+"""Seconds; what a server asks for beyond is not believed."""
 
 
 class EngineClient:
     """One engine by its endpoint: ``unix:/path.sock`` or ``http://host:port``; open it with ``async with``.
 
     Every method raises `EngineError`. An engine that does not know our extensions is used through
-    ``/v1/chat/completions``; ``seeded`` says that it is a vLLM with our plugin, so that seeds are sent along.
+    ``/v1/chat/completions``: ``seeded`` says that it is a vLLM with our plugin, so that seeds are sent along,
+    ``logprobs`` whether it is asked for them, ``only`` which of its models is looked for among many.
     """
 
-    def __init__(self, endpoint: str, *, api_key: str | None = None, seeded: bool = False) -> None:
-        self.endpoint, self._seeded = endpoint, seeded
-        self._foreign = False
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        api_key: str | None = None,
+        seeded: bool = False,
+        logprobs: bool = True,
+        only: str = "",
+    ) -> None:
+        self.endpoint, self._seeded, self._logprobs, self._only = endpoint, seeded, logprobs, only
+        self._foreign = self._tells_ids = False
         self._headers = {HEADER: uuid.uuid4().hex}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -63,10 +83,10 @@ class EngineClient:
     async def __aenter__(self) -> Self:
         if self.endpoint.startswith("unix:"):
             connector: aiohttp.BaseConnector = aiohttp.UnixConnector(
-                self.endpoint.removeprefix("unix:"), limit=0
+                self.endpoint.removeprefix("unix:"), limit=0, keepalive_timeout=IDLE
             )
         elif self.endpoint.startswith(("http://", "https://")):
-            connector = aiohttp.TCPConnector(limit=0)
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)
         else:
             raise EngineUnfit(self.endpoint, "an endpoint is unix:/path.sock or http://host:port")
         self._session = aiohttp.ClientSession(
@@ -84,15 +104,17 @@ class EngineClient:
     async def info(self, *, fresh: bool = False, deadline: float = 10.0) -> tuple[ModelInfo, ...]:
         """What is served; asked once, or again where it is to be ``fresh``."""
         if self._info is None or fresh:
-            self._foreign = False
             try:
-                self._info = InfoReply.model_validate_json(
-                    await self._get("/v1/ranvier/info", deadline)
-                ).models
+                raw = await self._get("/v1/ranvier/info", deadline)
+                foreign, found = False, InfoReply.model_validate_json(raw).models
             except EngineRefused as refusal:
                 if refusal.status not in (404, 405):
                     raise
-                self._info = await self._listed(deadline)
+                foreign, found = True, await self._listed(deadline)
+            except ValidationError as error:
+                raise self._unreadable(error) from error
+            self._foreign, self._info = foreign, found
+            self._tells_ids = foreign and any(one.extra.get("server") == VLLM for one in found)
         return self._info
 
     async def alive(self, *, deadline: float = 5.0) -> None:
@@ -112,10 +134,10 @@ class EngineClient:
         return await self._get("/metrics", deadline)
 
     async def _listed(self, deadline: float) -> tuple[ModelInfo, ...]:
-        self._foreign = True
-        features = ("stream", "logprobs", *((SEEDED_GUMBEL,) if self._seeded else ()))
+        offers = {"stream": True, "logprobs": self._logprobs, SEEDED_GUMBEL: self._seeded}
+        features = tuple(name for name, offered in offers.items() if offered)
         try:
-            return listed(await self._get("/v1/models", deadline), features)
+            return listed(await self._get("/v1/models", deadline), features, self._only)
         except ValueError as error:
             raise EngineRefused(self.endpoint, 200, str(error)) from error
 
@@ -137,15 +159,15 @@ class EngineClient:
         if await self._is_foreign():
             path, asked_for = await self._chat(request, model, stream=False)
             try:
-                return completion(await self._request("POST", path, asked_for, deadline))
+                return completion(await self._request("POST", path, asked_for, deadline, MOST_SAID))
             except ValueError as error:
                 raise EngineRefused(self.endpoint, 200, str(error)[:300]) from error
         body = GenerateBody(request=WireText.of(request), model=model)
-        return (await self._post("/v1/ranvier/generate", body, GenerateReply, deadline)).generation
+        return (await self._post("/v1/ranvier/generate", body, GenerateReply, deadline, MOST_SAID)).generation
 
     async def stream(
         self, request: TextRequest, *, model: str | None = None, deadline: float = DEFAULT_DEADLINE
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         """Pieces of text as they come; the last item is the `Generation`."""
         if await self._is_foreign():
             path, body, read = *await self._chat(request, model, stream=True), _events
@@ -155,17 +177,17 @@ class EngineClient:
         try:
             async with (
                 asyncio.timeout(deadline),
-                self._open.post(self._url(path), data=body, headers=_JSON) as response,
+                self._open.post(self._url(path), data=body, headers=_JSON, allow_redirects=False) as response,
             ):
                 await self._check(response)
-                async for item in read(response.content):
+                async for item in read(_split(response.content)):
                     yield item
         except TimeoutError as error:
             raise EngineTimeout(self.endpoint, deadline) from error
         except (aiohttp.ClientError, OSError) as error:
             raise EngineUnreachable(self.endpoint, str(error)) from error
-        except ValueError as error:
-            raise EngineRefused(self.endpoint, 200, str(error)[:300]) from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise EngineRefused(self.endpoint, 200, f"an unreadable stream: {error}"[:300]) from error
 
     async def score(
         self,
@@ -228,32 +250,41 @@ class EngineClient:
         """Path and body for the interface that every OpenAI-compatible server has."""
         if request.sampling.seed is not None and not self._seeded:
             raise EngineUnfit(self.endpoint, "it does not offer seeded-gumbel-v1")
-        return "/v1/chat/completions", asked(request, model or (await self.info())[0].id, stream=stream)
+        infos = await self.info()
+        if not (model or infos):
+            raise EngineUnfit(self.endpoint, "it serves no model")
+        how = {"stream": stream, "logprobs": self._logprobs, "token_ids": self._tells_ids}
+        try:
+            return "/v1/chat/completions", asked(request, model or infos[0].id, **how)
+        except ValueError as error:
+            raise EngineUnfit(self.endpoint, str(error)) from error
 
     async def _get(self, path: str, deadline: float) -> bytes:
-        return await self._request("GET", path, None, deadline)
+        return await self._request("GET", path, None, deadline, MOST_SAID)
 
-    async def _post(self, path: str, body: BaseModel, reply: type[R], deadline: float) -> R:
-        raw = await self._request("POST", path, _json(body), deadline)
+    async def _post(self, path: str, body: BaseModel, reply: type[R], deadline: float, most: int = MOST) -> R:
+        raw = await self._request("POST", path, _json(body), deadline, most)
         try:
             return reply.model_validate_json(raw)
         except ValidationError as error:
-            raise EngineRefused(
-                self.endpoint, 200, f"an unreadable reply: {error.errors()[0]['msg']}"
-            ) from error
+            raise self._unreadable(error) from error
 
-    async def _request(self, method: str, path: str, body: bytes | None, deadline: float) -> bytes:
+    def _unreadable(self, error: ValidationError) -> EngineRefused:
+        return EngineRefused(self.endpoint, 200, f"an unreadable reply: {error.errors()[0]['msg']}")
+
+    async def _request(self, method: str, path: str, body: bytes | None, deadline: float, most: int) -> bytes:
+        """The body of an answer. A redirection is none: it would carry the key elsewhere."""
+        ask = self._open.request(method, self._url(path), data=body, headers=_JSON, allow_redirects=False)
         try:
-            async with (
-                asyncio.timeout(deadline),
-                self._open.request(method, self._url(path), data=body, headers=_JSON) as response,
-            ):
+            async with asyncio.timeout(deadline), ask as response:
                 await self._check(response)
-                return await response.read()
+                return b"".join([part async for part in _capped(response.content, most)])
         except TimeoutError as error:
             raise EngineTimeout(self.endpoint, deadline) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineUnreachable(self.endpoint, str(error)) from error
+            raise EngineUnreachable(self.endpoint, str(error) or type(error).__name__) from error
+        except ValueError as error:
+            raise EngineRefused(self.endpoint, 200, str(error)) from error
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         if response.status == 200:
@@ -263,9 +294,8 @@ class EngineClient:
             reason = str(json.loads(text)["error"]["message"])
         except (ValueError, KeyError, TypeError):
             reason = text[:200] or response.reason or "no reason given"
-        wait = response.headers.get("Retry-After", "")
-        retry_after = float(wait) if wait.isdecimal() else None
-        raise EngineRefused(self.endpoint, response.status, reason, retry_after)
+        wait = _seconds(response.headers.get("Retry-After", ""))
+        raise EngineRefused(self.endpoint, response.status, reason[:300], wait)
 
 
 _JSON: Final = {"Content-Type": "application/json"}
@@ -275,21 +305,56 @@ def _json(body: BaseModel) -> bytes:
     return body.model_dump_json().encode()
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str | Generation]:
+def _seconds(wait: str) -> float | None:
+    """What a Retry-After says, in seconds or as a date; None for what it does not say."""
+    with suppress(ValueError):
+        number = float(wait)
+        return min(number, LONGEST_RETRY) if number >= 0 else None
+    with suppress(ValueError):
+        left = email.utils.parsedate_to_datetime(wait).timestamp() - time.time()
+        return min(max(left, 0.0), LONGEST_RETRY)
+    return None
+
+
+async def _capped(content: aiohttp.StreamReader, most: int) -> AsyncIterator[bytes]:
+    """What comes, as it comes. Raises ValueError where that is too much."""
+    size = 0
+    async for part in content.iter_any():
+        size += len(part)
+        if size > most:
+            raise ValueError(f"an answer of more than {most >> 20} MiB")
+        yield part
+
+
+async def _split(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines: the last of a long text holds all its tokens, more than aiohttp takes for a line."""
+    rest = b""
+    async for part in _capped(content, MOST_SAID):
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
+
+
+async def _lines(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]:
     """A stream of ours: pieces, then the generation. Raises ValueError for what breaks off or names an error."""
-    async for line in content:
-        item = json.loads(line)
+    async for line in lines:
+        item: dict[str, Any] = json.loads(line)
         if "error" in item:
             raise ValueError(str(item["error"]))
-        yield item["piece"] if "piece" in item else GenerateReply.model_validate(item).generation
+        piece = item.get("piece")
+        if not isinstance(piece, str):
+            yield GenerateReply.model_validate(item).generation
+            return
+        yield piece
+    raise ValueError("the stream broke off")
 
 
-async def _events(content: aiohttp.StreamReader) -> AsyncIterator[str | Generation]:
+async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]:
     """A stream of server-sent events, in the same form."""
     answer = Answer()
-    async for line in content:
+    async for line in lines:
         if piece := answer.event(line):
             yield piece
-    if not answer.finished:
-        raise ValueError("the stream broke off")
     yield answer.generation()

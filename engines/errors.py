@@ -55,18 +55,18 @@ class EngineUnfit(EngineError):
 
 
 class NoUpstream(EngineError):
-    """No engine that serves the model is up; callers get a refusal that says when to try again."""
+    """No engine that serves the model is up; callers get a refusal that says when to try again (seconds)."""
 
-    def __init__(self, model: str, cause: str) -> None:
-        self.model, self.cause = model, cause
+    def __init__(self, model: str, cause: str, retry_after: float = 2.0) -> None:
+        self.model, self.cause, self.retry_after = model, cause, retry_after
         super().__init__(f"no engine behind this one can serve {model} now: {cause}")
 
 
 class WorkerFailed(EngineError):
-    """A worker process ended before it served; ``cause`` is what it said."""
+    """A worker process ended before it served; ``cause`` is what it said, ``kind`` the class of its error if any."""
 
-    def __init__(self, name: str, cause: str) -> None:
-        self.name, self.cause = name, cause
+    def __init__(self, name: str, cause: str, kind: str = "") -> None:
+        self.name, self.cause, self.kind = name, cause, kind
         super().__init__(cause)
 
 

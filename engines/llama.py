@@ -45,7 +45,8 @@ def _started(plan: WorkerPlan) -> tuple[Any, str]:
     if path is None or not path.is_file():
         raise ModelNotFound(name, "no such file", "Name a GGUF file: text=/path/model.gguf.")
     params, key = xllamacpp.CommonParams(), secrets.token_hex(16)
-    params.model.path, params.model_alias = str(path), {path.stem}
+    alias = path.stem if name.endswith(SUFFIX) else name
+    params.model.path, params.model_alias = str(path), {alias}
     params.api_keys = [key]
     params.n_parallel, params.n_ctx = plan.batch, CONTEXT * plan.batch
     if plan.threads:

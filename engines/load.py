@@ -34,6 +34,13 @@ class Spec:
         return cls(kind, name)
 
 
+def need(extra: str, *modules: str) -> None:
+    """Raises `MissingExtra` where one of its modules is not there; imports none of them."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(extra, module)
+
+
 class Loader:
     """Loads models; networks of the same name are loaded once and shared."""
 
@@ -41,9 +48,7 @@ class Loader:
         self._device, self._dtype = device, dtype
         self._store = store or Store()
         self._networks: dict[str, Any] = {}
-        for module in ("torch", "transformers"):
-            if importlib.util.find_spec(module) is None:
-                raise MissingExtra("models", module)
+        need("models", "torch", "transformers")
 
     def load(self, specs: Sequence[Spec]) -> list[Any]:
         """Every model, in order; raises `ModelError`."""

@@ -30,15 +30,22 @@ class Pieces:
             if self._first is None:
                 await self._task
         except BaseException:
-            self._task.cancel()
+            await self._end()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        """Whoever leaves ends the work, and waits until it has let go of the engine."""
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait((self._task,))
+            if not self._task.cancelled():
+                self._task.exception()  # it was raised to whoever asked for the end; else nobody wants it
 
     async def __aiter__(self) -> AsyncIterator[str]:
         piece = self._first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -41,11 +42,13 @@ async def problems(
     except NoRoom as lack:
         return Problem(503, str(lack), retry_after=2).response()
     except NoUpstream as lack:
-        return Problem(503, str(lack)[:300], retry_after=2).response()
+        return Problem(503, str(lack)[:300], retry_after=math.ceil(lack.retry_after)).response()
     except Stopped:
         return Problem(503, "shutting down", retry_after=5).response()
     except ValueError as error:
         return Problem(400, str(error)[:300]).response()
+    except ConnectionResetError:  # the caller left while we told it something
+        raise
     except web.HTTPException as error:
         return Problem(error.status, error.reason).response()
     except Exception as error:  # noqa: BLE001  a model may raise anything; the caller gets a reason, the log the rest

@@ -34,6 +34,7 @@ from ranvier.engines.openai import OpenAiRoutes
 from ranvier.engines.pieces import Pieces
 from ranvier.engines.problems import Problem, problems
 from ranvier.engines.serving import Host, Serving
+from ranvier.engines.worker import Stopped
 
 B = TypeVar("B", bound=BaseModel)
 MAX_BODY: Final = 8 << 20
@@ -158,11 +159,10 @@ async def serve(
     *,
     ready: Callable[[str], None] | None = None,
     metrics: tuple[str, int] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; ``metrics`` is a host and port of their own for /metrics and /health."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Serve until ``stop``, by default SIGTERM or SIGINT; ``metrics`` is a host and port for /metrics and /health."""
+    stop = stop or told_to_stop()
     server = EngineServer(host)
     try:
         endpoint = await server.start(listen)
@@ -183,6 +183,14 @@ async def small(
     if (request.content_length or 0) > MAX_BODY:
         raise Problem(413, f"a body may have {MAX_BODY} bytes")
     return await handler(request)
+
+
+def told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT from now on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 async def _body(request: web.Request, model: type[B]) -> B:
@@ -209,7 +217,7 @@ async def _stream(
             await response.write(json.dumps({"piece": piece}).encode() + b"\n")
         try:
             last = GenerateReply(generation=await pieces.end()).model_dump_json()
-        except (EngineError, ValueError) as error:
+        except (EngineError, ValueError, RuntimeError, Stopped) as error:  # a model's own are RuntimeErrors
             last = json.dumps({"error": str(error)})
         await response.write(last.encode() + b"\n")
         await response.write_eof()

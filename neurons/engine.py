@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ranvier.engines.devices import named
 from ranvier.engines.llama import gguf_of
-from ranvier.engines.load import Spec
-from ranvier.engines.server import serve
+from ranvier.engines.load import Spec, need
+from ranvier.engines.server import serve, told_to_stop
 from ranvier.engines.upstream.front import Front
 from ranvier.engines.upstream.plan import WorkerPlan
 from ranvier.engines.upstream.upstream import Address
@@ -27,13 +28,30 @@ async def serve_engine(settings: EngineSettings, *, ready: Callable[[str], None]
     addresses = [_address(one) for one in settings.upstreams]
     front = Front(await plans(settings), addresses, max_queue=settings.queue, spare=settings.spare)
     metrics = (settings.metrics.host, settings.metrics.port) if settings.metrics.port else None
-    await front.start()
-    await serve(front, settings.listen, metrics=metrics, ready=ready)
+    stop = told_to_stop()
+    if await _started(front, stop):
+        await serve(front, settings.listen, metrics=metrics, ready=ready, stop=stop)
+
+
+async def _started(front: Front, stop: asyncio.Event) -> bool:
+    """Start the front; False where we were told to stop before it was, and it is stopped again."""
+    starting, stopped = asyncio.ensure_future(front.start()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            return True
+        return False
+    finally:
+        stopped.cancel()
+        starting.cancel()
+        await asyncio.wait((starting,))
 
 
 async def plans(settings: EngineSettings) -> Sequence[WorkerPlan]:
-    """One for each device, with all models; one for each GGUF file. Raises `ModelNotFound`."""
-    files = [text for text in settings.models if gguf_of(Spec.parse(text).name)]
+    """One for each device, with all models; one for each GGUF file. Raises `ModelError`."""
+    specs = [(text, Spec.parse(text)) for text in settings.models]
+    files = [text for text, spec in specs if spec.kind == "text" and gguf_of(spec.name)]
     others = tuple(one for one in settings.models if one not in files)
     common = WorkerPlan(
         models=others,
@@ -43,7 +61,12 @@ async def plans(settings: EngineSettings) -> Sequence[WorkerPlan]:
         batch=settings.batch,
         queue=settings.queue,
         memory=settings.memory << 20,
+        start_seconds=settings.start_seconds,
     )
+    if others:
+        need("models", "torch", "transformers")
+    if files:
+        need("llamacpp", "xllamacpp")
     devices = await named(settings.device)
     return [
         *(common.model_copy(update={"device": device}) for device in devices if others),
@@ -58,5 +81,12 @@ def _address(one: UpstreamSettings) -> Address:
             "upstreams.key_env", f"the environment has no {one.key_env} (the key for {one.endpoint})"
         )
     return Address(
-        one.endpoint, one.capacity, key, one.seeded, model=one.model, name=one.name, digest=one.digest
+        one.endpoint,
+        one.capacity,
+        key,
+        one.seeded,
+        one.logprobs,
+        model=one.model,
+        name=one.name,
+        digest=one.digest,
     )

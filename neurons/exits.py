@@ -81,6 +81,9 @@ def explain(error: BaseException) -> tuple[ExitCode, str]:
         return ExitCode.INTERRUPTED, "interrupted"
     if isinstance(error, BaseExceptionGroup):
         return explain(error.exceptions[0])
+    said = getattr(error, "kind", "")  # a worker process says of what kind its error was
+    if isinstance(said, str) and said in CODES:
+        return CODES[said], str(error)
     for kind in type(error).__mro__:
         if kind.__module__.startswith("ranvier.") and kind.__name__ in CODES:
             return CODES[kind.__name__], str(error)

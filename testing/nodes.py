@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +31,13 @@ SEEDED_EPOCHS: Final = 1000
 class OutsideEngine(EngineClient):
     """An engine in another process: no simulated time passes while it works."""
 
-    async def _request(self, method: str, path: str, body: bytes | None, deadline: float) -> bytes:
+    async def _request(self, method: str, path: str, body: bytes | None, deadline: float, most: int) -> bytes:
         with _loop().outside():
-            return await super()._request(method, path, body, deadline)
+            return await super()._request(method, path, body, deadline, most)
 
     async def stream(
         self, request: TextRequest, *, model: str | None = None, deadline: float = 120.0
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         """As any engine's."""
         with _loop().outside():
             async for item in super().stream(request, model=model, deadline=deadline):

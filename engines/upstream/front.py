@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ranvier.engines.errors import EngineError, WorkerFailed
+from ranvier.engines.errors import EngineError, EngineUnfit
 from ranvier.engines.models import ModelInfo
 from ranvier.engines.states import WorkerState, state_of
 from ranvier.engines.upstream.meter import UpstreamMeter
@@ -26,6 +26,8 @@ PERIOD: Final = 10.0
 """Seconds between two looks at an engine that is up."""
 STEADY: Final = 10.0
 """A worker that served so many seconds is started again at once; one that died sooner waits longer each time."""
+SILENT: Final = 45.0
+"""Seconds without an answer after which a worker whose process is there is ended and started again."""
 FIRST_LOOK: Final = 10.0
 """Seconds that engines elsewhere have to answer before we serve without them."""
 _log = logging.getLogger(__name__)
@@ -77,18 +79,16 @@ class Front:
         return [*self._own.values(), *self._elsewhere]
 
     async def start(self) -> None:
-        """Start the workers, look for the others. Raises `WorkerFailed` where a worker does not start at all."""
+        """Start the workers, look for the others. Raises `EngineError` where a worker does not start at all."""
         try:
             async with asyncio.TaskGroup() as group:
                 for name in self._workers:
                     group.create_task(self._begin(name))
                 for upstream in self._elsewhere:
                     group.create_task(self._first_look(upstream))
-        except BaseExceptionGroup as several:
+        except BaseException as error:  # noqa: BLE001  a signal too must leave no worker behind; it is raised on
             await self.stop()
-            raise next(
-                (one for one in several.exceptions if isinstance(one, WorkerFailed)), several
-            ) from None
+            raise _cause(error) from None
         await self._fill()
         self._tasks = [
             *(asyncio.create_task(self._keep(name)) for name in self._workers),
@@ -116,20 +116,25 @@ class Front:
         return self._meter.page([one for one in pages if one is not None])
 
     async def _fill(self) -> None:
-        if self._spare is not None:
-            await self._spare.fill()
+        try:
+            if self._spare is not None:
+                await self._spare.fill()
+        except OSError as error:
+            _log.warning("no process can be kept warm: %s", error)
 
     async def stop(self) -> None:
         """Let the workers finish what runs, and end them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._spare is not None:
-            await self._spare.stop()
-        await asyncio.gather(*(one.stop() for one in self._workers.values()))
-        for upstream in self._upstreams:
-            await upstream.client.__aexit__(None, None, None)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            if self._spare is not None:
+                await self._spare.stop()
+            await asyncio.gather(*(one.stop() for one in self._workers.values()))
+        finally:
+            for upstream in self._upstreams:
+                await upstream.client.__aexit__(None, None, None)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _first_look(self, upstream: Upstream) -> None:
         await upstream.client.__aenter__()
@@ -144,30 +149,39 @@ class Front:
                 await upstream.client.alive()
             else:
                 self._join(upstream, await upstream.client.info(fresh=True))
-                _log.info("engine at %s serves %s", upstream.address.endpoint, ", ".join(upstream.names))
-            upstream.answered()
+                _log.info("%s serves %s", upstream.label, ", ".join(upstream.names))
+            upstream.seen()
         except EngineError as error:
-            upstream.failed(str(error))
-            if was or upstream.failures == 1:
+            if upstream.missed(error) and (was or upstream.failures == 1):
                 _log.warning("%s; it is tried again", error)
 
     async def _watch(self, upstream: Upstream) -> None:
         while True:
-            await upstream.looked_for(PERIOD if upstream.up else upstream.rest)
+            await upstream.looked_for(PERIOD if upstream.up else upstream.backoff)
             await self._look(upstream)
 
     def _join(self, upstream: Upstream, infos: Sequence[ModelInfo]) -> None:
         """Into the pools of what it serves, out of the others. Raises `EngineUnfit`."""
-        found = [(upstream.address.ours(info), info.id) for info in infos if upstream.address.wants(info)]
+        wanted = [info for info in infos if upstream.address.wants(info)]
+        if not wanted:
+            lack = upstream.address.model or "any model"
+            raise EngineUnfit(upstream.address.endpoint, f"it does not serve {lack}")
+        found = [(upstream.address.ours(info), info.id) for info in wanted]
         upstream.names = {ours.id: theirs for ours, theirs in found}
-        for key, pool in self._pools.items():
-            if key not in {(ours.kind, ours.id) for ours, _ in found}:
-                pool.drop(upstream)
+        kept = {(ours.kind, ours.id) for ours, _ in found}
+        self._leave(upstream, [key for key in self._pools if key not in kept])
         for ours, _ in found:
             pool = self._pools.setdefault(
                 (ours.kind, ours.id), Pool(ours, self._meter, max_queue=self._max_queue)
             )
             pool.add(upstream, ours)
+
+    def _leave(self, upstream: Upstream, keys: Sequence[tuple[str, str]]) -> None:
+        """Out of these pools; one that nobody serves any more is none."""
+        for key in keys:
+            self._pools[key].drop(upstream)
+            if self._pools[key].empty:
+                del self._pools[key]
 
     async def _begin(self, name: str) -> None:
         """Start a worker and reach it."""
@@ -184,10 +198,10 @@ class Front:
             old = self._own[name] = Upstream(address)
             await old.client.__aenter__()
         self._join(old, await old.client.info(fresh=True))
-        old.answered()
+        old.seen()
 
     async def _forget(self, upstream: Upstream) -> None:
-        for pool in self._pools.values():
+        for pool in self._pools.values():  # its successor serves the same
             pool.drop(upstream)
         await upstream.client.__aexit__(None, None, None)
 
@@ -196,7 +210,7 @@ class Front:
         worker, deaths = self._workers[name], 0
         while True:
             since = time.monotonic()
-            how = await worker.ended()
+            how = await self._life(name)
             died = time.monotonic()
             self._own[name].failed(f"its process {how}")
             self._meter.restarts.labels(name).inc()
@@ -206,9 +220,40 @@ class Front:
             try:
                 await self._begin(name)
                 _log.warning("worker %s serves again, %.1f s later", name, time.monotonic() - died)
-            except EngineError as error:
+            except (EngineError, OSError) as error:  # OSError: no process could be made
                 _log.error("worker %s: %s", name, error)
+                await worker.kill()
             await self._fill()
+
+    async def _life(self, name: str) -> str:
+        """Until its process is no more; one that answers nothing for long is ended. Says how it ended."""
+        worker = self._workers[name]
+        ended = asyncio.ensure_future(worker.ended())
+        stuck = asyncio.ensure_future(self._stuck(self._own[name]))
+        try:
+            await asyncio.wait((ended, stuck), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                _log.error("worker %s has not answered for %g s", name, SILENT)
+                await worker.kill()
+            return await ended
+        finally:
+            ended.cancel()
+            stuck.cancel()
+
+    async def _stuck(self, upstream: Upstream) -> None:
+        """Look at a worker, until it has not answered for long."""
+        seen = time.monotonic()
+        while time.monotonic() - seen < SILENT:
+            await upstream.looked_for(min(upstream.backoff, PERIOD))
+            await self._look(upstream)
+            if upstream.up:
+                seen = time.monotonic()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first error of ours in what a group of tasks raised."""
+    several = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return next((one for one in several if isinstance(one, EngineError)), error)
 
 
 def _placed(plan: WorkerPlan, folder: Path, number: int) -> WorkerPlan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class WorkerPlan(BaseModel):
@@ -19,6 +19,8 @@ class WorkerPlan(BaseModel):
     queue: int = 128
     memory: int = 0
     """Bytes of data that the process may have; 0: no bound of ours."""
+    start_seconds: float = 900.0
+    """For loading the models; then the process is ended."""
     llama: bool = False
     """It serves one GGUF file with llama.cpp."""
 
@@ -29,5 +31,7 @@ class WorkerReady(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     endpoint: str = ""
-    api_key: str | None = None
+    api_key: str | None = Field(default=None, repr=False)
     error: str = ""
+    kind: str = ""
+    """The class of that error."""

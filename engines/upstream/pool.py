@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from ranvier.engines.asker import asker
 from ranvier.engines.errors import EngineRefused, EngineTimeout, EngineUnfit, EngineUnreachable, NoUpstream
-from ranvier.engines.models import ModelInfo
+from ranvier.engines.models import SEEDED_GUMBEL, ModelInfo, TextRequest
 from ranvier.engines.turns import Place, Turns
 from ranvier.engines.upstream.meter import UpstreamMeter
-from ranvier.engines.upstream.upstream import Upstream
+from ranvier.engines.upstream.upstream import BUSY, INVALID, Upstream
 
-INVALID: Final = (400, 405, 413, 415, 422)
-"""Refusals that are about the request itself: no other engine would say otherwise."""
-LOOK: Final = 0.5
-"""Seconds after which one who waits looks again for an engine that rested."""
+LOOK: Final = 5.0
+"""Seconds after which one who waits looks again, called or not."""
+LONG: Final = 10.0
+"""Seconds: where all engines are to be left alone for longer, a request does not wait for them."""
+BUSY_TRIES: Final = 5
+"""Refusals for now that one request takes before it gives up."""
 TRIES: Final = 2
 """Engines that one request may go to. A request that kills what runs it must not kill everything."""
 
@@ -27,31 +29,51 @@ class Pool:
     def __init__(self, info: ModelInfo, meter: UpstreamMeter, *, max_queue: int = 128) -> None:
         self.info = info
         self._meter, self._turns = meter, Turns(max_queue)
-        self._members: list[Upstream] = []
+        self._members: dict[Upstream, ModelInfo] = {}
 
     @property
     def waiting(self) -> int:
         """Requests that no engine has room for yet."""
         return len(self._turns)
 
+    @property
+    def empty(self) -> bool:
+        """Whether no engine serves it any more, up or down."""
+        return not self._members
+
     def add(self, upstream: Upstream, info: ModelInfo) -> None:
-        """One more; raises `EngineUnfit` where it serves something else under the same name."""
-        others = [one for one in self._members if one is not upstream]
-        if others and info.digest != self.info.digest:
-            self.drop(upstream)
-            raise EngineUnfit(
-                upstream.address.endpoint,
-                f"its {info.id} is another one than that of {others[0].label} (digest "
-                f"{info.digest[:12] or 'unknown'} against {self.info.digest[:12] or 'unknown'})",
-            )
-        shared = tuple(one for one in info.features if not others or one in self.info.features)
-        self.info = replace(self.info if others else info, features=shared)
-        self._members = [*others, upstream]
+        """One more; raises `EngineUnfit` where it serves something else than those that are up.
+
+        One that is down and served something else has to say again what it serves.
+        """
+        others = {one: has for one, has in self._members.items() if one is not upstream}
+        for one, has in others.items():
+            if has.digest == info.digest:
+                continue
+            self.drop(upstream if one.up else one)
+            if one.up:
+                raise EngineUnfit(
+                    upstream.address.endpoint,
+                    f"its {info.id} is another one than that of {one.label} (digest "
+                    f"{info.digest[:12] or 'unknown'} against {has.digest[:12] or 'unknown'})",
+                )
+        self._members[upstream] = info
+        upstream.changed.add(self.wake)
+        self._declare()
         self.wake()
 
     def drop(self, upstream: Upstream) -> None:
         """One less."""
-        self._members = [one for one in self._members if one is not upstream]
+        upstream.changed.discard(self.wake)
+        if self._members.pop(upstream, None) is not None:
+            self._declare()
+            self.wake()
+
+    def _declare(self) -> None:
+        """What all offer."""
+        first, *others = self._members.values() or [self.info]
+        shared = tuple(one for one in first.features if all(one in other.features for other in others))
+        self.info = replace(first, features=shared)
 
     def wake(self) -> None:
         """Let those who wait look again: an engine has room, or is back."""
@@ -59,26 +81,34 @@ class Pool:
 
     async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
         """Carry out a request. Raises `Full`, `NoUpstream`, or ValueError for what an engine calls invalid."""
+        self._check(batch, item)
         tried: list[Upstream] = []
-        said: list[str] = []
+        busy, said = 0, False
 
         def hand_out(piece: str) -> None:
-            said.append(piece)
+            nonlocal said
+            said = True
             assert on_piece is not None
             on_piece(piece)
 
         while True:
-            upstream = await self._next(tried)
+            upstream = await self._next(tried, again=bool(busy or tried))
             try:
                 return await upstream.run(batch, item, self.info.id, hand_out if on_piece else None)
             except EngineUnfit as error:
                 raise ValueError(error.reason) from error
             except (EngineUnreachable, EngineTimeout, EngineRefused) as error:
                 self._judge(upstream, error, tried)
-                if said:  # what was told cannot be taken back
+                busy += upstream not in tried
+                if said or busy >= BUSY_TRIES:  # what was told cannot be taken back
                     raise NoUpstream(self.info.id, str(error)) from error
-            finally:
-                self.wake()
+
+    def _check(self, batch: str, item: Any) -> None:
+        """Turn away what not all of the engines offer: who gets it must make no difference."""
+        seeded = isinstance(item, TextRequest) and item.sampling.seed is not None
+        for needed, feature in ((seeded, SEEDED_GUMBEL), (batch == "score", "score")):
+            if needed and feature not in self.info.features:
+                raise ValueError(f"{self.info.id} does not offer {feature}")
 
     def _judge(
         self,
@@ -86,16 +116,17 @@ class Pool:
         error: EngineUnreachable | EngineTimeout | EngineRefused,
         tried: list[Upstream],
     ) -> None:
-        """Whether another engine is to try: raises where that is no use."""
-        tried.append(upstream)
-        invalid = isinstance(error, EngineRefused) and error.status in INVALID
-        self._meter.failed(upstream.label, invalid=invalid)
-        if isinstance(error, EngineRefused) and invalid:
-            raise ValueError(error.reason) from error
+        """Note in ``tried`` who failed, not who was busy; raises where no other engine is to try."""
+        status = error.status if isinstance(error, EngineRefused) else 0
+        self._meter.failed(upstream.label, invalid=status in INVALID)
+        if status in INVALID:
+            raise ValueError(getattr(error, "reason", "")) from error
+        if status not in BUSY:
+            tried.append(upstream)
         if len(tried) >= TRIES:
             raise NoUpstream(self.info.id, str(error)) from error
 
-    async def _next(self, tried: list[Upstream]) -> Upstream:
+    async def _next(self, tried: Sequence[Upstream], *, again: bool) -> Upstream:
         """The least busy engine; waits in turn for one that is up but full. Raises `Full` and `NoUpstream`."""
         place: Place | None = None
         try:
@@ -105,19 +136,22 @@ class Pool:
                 if free and self._turns.may(place):
                     self._turns.went(asker.get())
                     return min(free, key=lambda one: one.wait)
-                if not any(one.up for one in able):
-                    raise NoUpstream(self.info.id, self._lack(tried))
+                rest = min((one.resting for one in able if one.up), default=None)
+                if rest is None or rest > LONG:
+                    raise NoUpstream(self.info.id, self._lack(tried), max(2.0, rest or 0.0))
                 if place is None:  # who was failed by one engine takes any other that comes free
-                    place = self._turns.join(asker.get(), picky=bool(tried))
+                    place = self._turns.join(asker.get(), picky=again)
                 await place.called(LOOK)
         finally:
             if place is not None:
                 self._turns.leave(place)
                 self.wake()
 
-    def _lack(self, tried: list[Upstream]) -> str:
-        last = tried or self._members
-        return f"{last[-1].label}: {last[-1].reason or 'it is full'}" if last else "none serves it any more"
+    def _lack(self, tried: Sequence[Upstream]) -> str:
+        last = (tried or tuple(self._members))[-1:]
+        return (
+            "".join(f"{one.label}: {one.reason or 'it is busy'}" for one in last) or "none serves it any more"
+        )
 
     async def stop(self) -> None:
         """Nothing runs here."""

@@ -8,8 +8,6 @@ import signal
 from asyncio.subprocess import Process
 from typing import Final
 
-from pydantic import ValidationError
-
 from ranvier.engines.errors import WorkerFailed
 from ranvier.engines.upstream.plan import WorkerPlan, WorkerReady
 from ranvier.engines.upstream.spare import Spare, spawn
@@ -31,21 +29,36 @@ class WorkerProcess:
         return self._process.pid if self._process else 0
 
     async def start(self) -> WorkerReady:
-        """Start it and wait until it serves. Raises `WorkerFailed` with what it says."""
+        """Start it and wait until it serves. Raises `WorkerFailed` with what it says; then it is gone."""
         warm = self._spare is not None and not self.plan.llama and self._process is not None
         self._process = await (self._spare.take() if warm and self._spare else spawn())
         assert self._process.stdin is not None
         self._process.stdin.write(self.plan.model_dump_json().encode() + b"\n")
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
         try:
-            ready = WorkerReady.model_validate_json(line)
-        except ValidationError:
-            ready = WorkerReady(error=f"its process {await self.ended()} before it served")
+            async with asyncio.timeout(self.plan.start_seconds):
+                ready = await self._said(self._process)
+        except TimeoutError:
+            ready = WorkerReady(error=f"it did not serve within {self.plan.start_seconds:g} s")
         if ready.error:
-            await self.stop()
-            raise WorkerFailed(self.name, ready.error)
+            await self.kill()
+            raise WorkerFailed(self.name, ready.error, ready.kind)
         return ready
+
+    async def _said(self, process: Process) -> WorkerReady:
+        """Its one line; one that says something else is no worker of ours."""
+        assert process.stdout is not None
+        try:
+            line = await process.stdout.readline()
+            return WorkerReady.model_validate_json(line) if line else await self._silent(process)
+        except ValueError as error:  # also of a line without an end
+            return WorkerReady(error=f"its process said what is no answer: {error}"[:300])
+
+    async def _silent(self, process: Process) -> WorkerReady:
+        if process.returncode is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 5.0)
+        await self.kill()
+        return WorkerReady(error=f"its process {await self.ended()} before it served")
 
     async def ended(self) -> str:
         """Wait for its end; says how that was."""
@@ -64,6 +77,11 @@ class WorkerProcess:
         try:
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
         except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+                self._process.kill()
+            await self._process.wait()

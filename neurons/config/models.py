@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -159,6 +161,25 @@ class UpstreamSettings(Settings):
         default=False,
         description="it is a vLLM with the plugin ranvier-vllm-gumbel: it takes verifiable seeds",
     )
+    logprobs: bool = Field(
+        default=True, description="ask for log-probabilities; false for hosted models that refuse that"
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _plain(cls, endpoint: str) -> str:
+        parts = urlsplit(endpoint)
+        if parts.scheme == "unix" and endpoint.removeprefix("unix:"):
+            return endpoint
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an endpoint is unix:/path, http://host:port or https://host")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError(
+                "an endpoint holds no user, key or query; name the variable with the key in key_env"
+            )
+        if parts.path.rstrip("/").endswith("/v1"):
+            raise ValueError(f"leave /v1 out: {endpoint.rstrip('/').removesuffix('/v1')}")
+        return endpoint.rstrip("/")
 
 
 class EngineSettings(Settings):
@@ -189,11 +210,22 @@ class EngineSettings(Settings):
         default=True,
         description="keep one process warm (some 300 MB) so that a worker that died serves again within seconds",
     )
+    start_seconds: float = Field(
+        default=900.0, gt=0, description="seconds that a process may take to load its models"
+    )
     upstreams: tuple[UpstreamSettings, ...] = Field(
         default=(), description="other engines and OpenAI-compatible servers behind this one"
     )
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="metrics")
     log: LogSettings = Field(default=LogSettings(), description="logging")
+
+    @field_validator("upstreams")
+    @classmethod
+    def _different(cls, upstreams: tuple[UpstreamSettings, ...]) -> tuple[UpstreamSettings, ...]:
+        for (endpoint, model), number in Counter((one.endpoint, one.model) for one in upstreams).items():
+            if number > 1:
+                raise ValueError(f"{endpoint} is named {number} times{f' for {model}' if model else ''}")
+        return upstreams
 
 
 class ChainSettings(Settings):

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,39 @@ async def test_other_weights_under_the_same_name_are_not_mixed_in(tmp_path: Path
     assert {"right": right, "wrong": wrong}[info.digest].asked == 8
 
 
+async def test_an_engine_with_other_weights_than_the_operator_named_is_not_used(tmp_path: Path) -> None:
+    right, wrong = Echo("right"), Echo("wrong")
+    async with (
+        engine(right, tmp_path / "a") as first,
+        engine(wrong, tmp_path / "b") as second,
+        front(Address(first, digest="right"), Address(second, digest="right")) as client,
+    ):
+        assert await all_of(client, 4) == [SAY] * 4
+    assert (right.asked, wrong.asked) == (4, 0)
+
+
+async def test_what_not_all_offer_is_not_offered(tmp_path: Path) -> None:
+    """Who gets a request must make no difference."""
+    able, plain = Echo(), Echo()
+    plain.info = replace(plain.info, features=("stream",))
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(engine(able, tmp_path / "a"))
+        second = EngineServer(House(plain))
+        address = await second.start(f"unix:{tmp_path / 'b'}")
+        client = await stack.enter_async_context(front(Address(first), Address(address)))
+        with pytest.raises(EngineRefused, match="echo does not offer seeded-gumbel-v1") as caught:
+            await client.generate(request())
+        assert caught.value.status == 400
+        assert await client.generate(request(seed=None)) == SAY
+        with pytest.raises(EngineRefused, match="echo does not offer score"):
+            await client.score([])
+        assert (able.asked, plain.asked) in ((1, 0), (0, 1))
+        await second.stop()
+        await client.generate(request(seed=None))
+        (info,) = await client.info(fresh=True)
+        assert "seeded-gumbel-v1" not in info.features, "it may come back"
+
+
 async def test_a_refused_one_goes_to_another_engine_an_invalid_one_does_not(tmp_path: Path) -> None:
     class Busy(Echo):
         status = 429
@@ -279,14 +313,14 @@ async def test_a_stream_that_broke_before_its_first_piece_is_begun_elsewhere(tmp
 async def test_names_keys_and_counts(tmp_path: Path) -> None:
     async with (
         engine(Echo(), tmp_path / "a") as first,
-        front(Address(first, model="echo", name="mine", digest="ignored: it says its own")) as client,
+        front(Address(first, model="echo", name="mine", digest="d")) as client,
     ):
         (info,) = await client.info()
         assert (info.id, info.digest) == ("mine", "d")
         await client.generate(request(), model="mine")
         page = (await client.metrics()).decode()
-    assert f'ranvier_engine_upstream_requests_total{{upstream="{first}"}} 1.0' in page
-    assert f'ranvier_engine_upstream_up{{upstream="{first}"}} 1.0' in page
+    assert f'ranvier_engine_upstream_requests_total{{upstream="{first} echo"}} 1.0' in page
+    assert f'ranvier_engine_upstream_up{{upstream="{first} echo"}} 1.0' in page
 
 
 async def test_a_caller_who_leaves_is_forgotten_everywhere(tmp_path: Path) -> None:
