@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ranvier.engines.models import FinishReason, Generation, ModelInfo, TextRequest
+from ranvier.engines.models import Alternative, FinishReason, Generation, ModelInfo, Sampling, TextRequest
 
 SEED: Final = "ranvier_seed"
 """The argument of a request that carries a seed of seeded-gumbel-v1, as hex, to a vLLM with our plugin."""
@@ -55,8 +55,11 @@ def asked(
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
     }
+    if sampling.alternatives is not None and not logprobs:
+        raise ValueError("it is not asked for log-probabilities (logprobs = false)")
     if logprobs:  # llama.cpp gives none where none of the other tokens are asked for
-        body |= {"logprobs": True, "top_logprobs": 1}
+        body |= {"logprobs": True, "top_logprobs": max(sampling.alternatives or 0, 1)}
+    body |= _shaped(sampling)
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if stream:
@@ -68,6 +71,18 @@ def asked(
     return json.dumps(body).encode()
 
 
+def _shaped(sampling: Sampling) -> dict[str, Any]:
+    """What is not as every server has it by itself: some refuse the names of what OpenAI does not have."""
+    plain = Sampling()
+    names = "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty"
+    shaped = {
+        name: getattr(sampling, name) for name in names if getattr(sampling, name) != getattr(plain, name)
+    }
+    if "repetition_penalty" in shaped:
+        shaped["repeat_penalty"] = shaped["repetition_penalty"]  # as llama.cpp calls it
+    return shaped
+
+
 def _seeded(seed: bytes, temperature: float) -> dict[str, Any]:
     """The seed, and neutral values for what a server would add of its own: it is no part of the sampling proven."""
     if 0 < temperature < COLDEST:
@@ -75,9 +90,9 @@ def _seeded(seed: bytes, temperature: float) -> dict[str, Any]:
     return {"vllm_xargs": {SEED: seed.hex()}, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 
 
-def completion(raw: bytes) -> Generation:
-    """A whole answer. Raises ValueError where it is none."""
-    answer = Answer()
+def completion(raw: bytes, alternatives: int | None = None) -> Generation:
+    """A whole answer, with so many alternatives. Raises ValueError where it is none."""
+    answer = Answer(alternatives)
     try:
         reply = json.loads(raw)
         answer.add(reply, reply["choices"][0]["message"])
@@ -87,9 +102,11 @@ def completion(raw: bytes) -> Generation:
 
 
 class Answer:
-    """An answer that comes whole or in events."""
+    """An answer that comes whole or in events; ``alternatives`` as in `Sampling`."""
 
-    def __init__(self) -> None:
+    def __init__(self, alternatives: int | None = None) -> None:
+        self._most = alternatives
+        self._alternatives: list[tuple[Alternative, ...]] = []
         self._pieces: list[str] = []
         self._prompt_tokens = 0
         self._token_ids: list[int] = []
@@ -115,6 +132,8 @@ class Answer:
         choice = (reply.get("choices") or [{}])[0]
         scored = (choice.get("logprobs") or {}).get("content") or []
         self._logprobs += [_logprob(one["logprob"]) for one in scored]
+        if self._most is not None:
+            self._alternatives += [_told(one, self._most) for one in scored]
         # vLLM tells ids beside the text, llama.cpp beside each log-probability, hosted servers not at all.
         self._token_ids += _ids(choice.get("token_ids") or [one["id"] for one in scored if "id" in one])
         self._finish = str(choice.get("finish_reason") or self._finish)
@@ -132,8 +151,19 @@ class Answer:
         ids, logprobs = self._token_ids, self._logprobs
         if ids and logprobs and len(ids) != len(logprobs):
             raise ValueError(f"{len(ids)} token ids and {len(logprobs)} log-probabilities")
+        if self._most is not None and any(self._pieces) and not self._alternatives:
+            raise ValueError("no log-probabilities, which were asked for")
         end: FinishReason = "length" if self._finish == "length" else "stop"
-        return Generation("".join(self._pieces), tuple(ids), tuple(logprobs), self._prompt_tokens, end)
+        told = tuple(self._alternatives)
+        return Generation("".join(self._pieces), tuple(ids), tuple(logprobs), self._prompt_tokens, end, told)
+
+
+def _told(one: Mapping[str, Any], most: int) -> tuple[Alternative, ...]:
+    """A token, and the likeliest ones in its place."""
+    found = (one, *(one.get("top_logprobs") or ())[:most])
+    return tuple(
+        Alternative(other.get("id"), str(other["token"]), _logprob(other["logprob"])) for other in found
+    )
 
 
 def _logprob(value: Any) -> float:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -159,7 +160,8 @@ class EngineClient:
         if await self._is_foreign():
             path, asked_for = await self._chat(request, model, stream=False)
             try:
-                return completion(await self._request("POST", path, asked_for, deadline, MOST_SAID))
+                said = await self._request("POST", path, asked_for, deadline, MOST_SAID)
+                return completion(said, request.sampling.alternatives)
             except ValueError as error:
                 raise EngineRefused(self.endpoint, 200, str(error)[:300]) from error
         body = GenerateBody(request=WireText.of(request), model=model)
@@ -170,9 +172,10 @@ class EngineClient:
     ) -> AsyncGenerator[str | Generation, None]:
         """Pieces of text as they come; the last item is the `Generation`."""
         if await self._is_foreign():
-            path, body, read = *await self._chat(request, model, stream=True), _events
+            path, body = await self._chat(request, model, stream=True)
+            read = partial(_events, Answer(request.sampling.alternatives))
         else:
-            path, read = "/v1/ranvier/generate", _lines
+            path, read = "/v1/ranvier/generate", partial(_lines)
             body = _json(GenerateBody(request=WireText.of(request), model=model, stream=True))
         try:
             async with (
@@ -351,9 +354,8 @@ async def _lines(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]
     raise ValueError("the stream broke off")
 
 
-async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]:
+async def _events(answer: Answer, lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]:
     """A stream of server-sent events, in the same form."""
-    answer = Answer()
     async for line in lines:
         if piece := answer.event(line):
             yield piece

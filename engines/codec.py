@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import fields
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
@@ -30,6 +31,7 @@ Base64 = Annotated[
     bytes, PlainValidator(_decode), PlainSerializer(lambda raw: base64.b64encode(raw).decode())
 ]
 Seed = Base64
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Wire(BaseModel):
@@ -44,12 +46,18 @@ class WireSampling(Wire):
     max_tokens: int = Field(default=64, ge=1, le=8192)
     temperature: float = Field(default=1.0, ge=0, le=100)
     top_p: float = Field(default=1.0, gt=0, le=1)
-    stop: tuple[str, ...] = Field(default=(), max_length=16)
+    stop: tuple[Stop, ...] = Field(default=(), max_length=16)
     seed: Seed | None = None
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
+    repetition_penalty: float = Field(default=1.0, gt=0, le=10)
+    alternatives: int | None = Field(default=None, ge=0, le=20)
 
     def value(self) -> Sampling:
         """As the models take it."""
-        return Sampling(self.max_tokens, self.temperature, self.top_p, self.stop, self.seed)
+        return Sampling(**{one.name: getattr(self, one.name) for one in fields(Sampling)})
 
 
 class WireText(Wire):
@@ -175,10 +183,4 @@ class RowsReply(Wire):
 
 
 def _sampling(sampling: Sampling) -> WireSampling:
-    return WireSampling(
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        stop=sampling.stop,
-        seed=sampling.seed,
-    )
+    return WireSampling(**{one.name: getattr(sampling, one.name) for one in fields(Sampling)})

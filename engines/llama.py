@@ -52,6 +52,8 @@ def _started(plan: WorkerPlan) -> tuple[Any, str]:
     if plan.threads:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = plan.threads
     params.n_gpu_layers = 0 if plan.device == "cpu" else -1
+    # What a request does not ask for is not done, as with the other engines.
+    params.sampling.top_k, params.sampling.min_p, params.sampling.top_p = 0, 0.0, 1.0
     params.warmup, params.cont_batching, params.verbosity = True, True, 1
     try:
         return xllamacpp.Server(params), key

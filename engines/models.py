@@ -25,13 +25,23 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen. ``seed`` (32 bytes) selects ``seeded-gumbel-v1``; without it sampling is unseeded."""
+    """How tokens are chosen. ``seed`` (32 bytes) selects ``seeded-gumbel-v1``; without it sampling is unseeded.
+
+    With a seed, everything below it must have its default; see `ranvier.engines.text.choice`.
+    """
 
     max_tokens: int = 64
     temperature: float = 1.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: bytes | None = None
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    alternatives: int | None = None
+    """How many of the likeliest tokens are told beside each token of the answer; None tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +53,20 @@ class TextRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that stood to be chosen; ``token_id`` is None where a server does not tell it."""
+
+    token_id: int | None
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """A finished continuation. ``token_ids`` include the end token when ``finish_reason`` is ``stop`` by it.
 
-    ``logprobs`` are natural logs under the model's raw distribution (temperature 1), one per token.
+    ``text`` ends before a stop string, ``token_ids`` with the token that completed it. ``logprobs`` are natural logs
+    under the model's raw distribution (temperature 1), one per token.
     """
 
     text: str
@@ -54,6 +74,8 @@ class Generation:
     logprobs: tuple[float, ...]
     prompt_tokens: int
     finish_reason: FinishReason
+    alternatives: tuple[tuple[Alternative, ...], ...] = ()
+    """Where `Sampling.alternatives` asked for them: for each token itself, then the likeliest ones."""
 
 
 @dataclass(frozen=True, slots=True)

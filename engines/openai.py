@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ranvier.engines.errors import EngineError
-from ranvier.engines.models import Generation, ImageRequest, Message, ModelInfo, Sampling, TextRequest
-from ranvier.engines.pieces import Pieces
+from ranvier.engines.completions import ChatCompletions
+from ranvier.engines.models import ImageRequest, ModelInfo
 from ranvier.engines.problems import Problem
 from ranvier.engines.serving import Serving
 
@@ -27,27 +25,6 @@ class Lenient(BaseModel):
 
 
 B = TypeVar("B", bound=Lenient)
-
-
-class ChatBody(Lenient):
-    """``/v1/chat/completions``. An integer ``seed`` selects seeded-gumbel-v1 with its SHA-256."""
-
-    model: str | None = None
-    messages: tuple[Message, ...] = Field(min_length=1, max_length=64)
-    max_tokens: int = Field(default=256, ge=1, le=8192)
-    temperature: float = Field(default=1.0, ge=0, le=2)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    stop: str | tuple[str, ...] | None = None
-    seed: int | None = None
-    stream: bool = False
-
-    def request(self) -> TextRequest:
-        """As the models take it."""
-        stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
-        seed = None if self.seed is None else hashlib.sha256(str(self.seed).encode()).digest()
-        return TextRequest(
-            self.messages, Sampling(self.max_tokens, self.temperature, self.top_p, tuple(stop), seed)
-        )
 
 
 class EmbeddingsBody(Lenient):
@@ -80,56 +57,13 @@ class OpenAiRoutes:
     def add_to(self, app: web.Application) -> None:
         """Register them."""
         app.router.add_get("/v1/models", self._models)
-        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/chat/completions", ChatCompletions(self._find).answer)
         app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_post("/v1/images/generations", self._images)
 
     async def _models(self, request: web.Request) -> web.Response:
         data = [{"id": info.id, "object": "model", "owned_by": "ranvier"} for info in self._infos()]
         return web.json_response({"object": "list", "data": data})
-
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = await _read(request, ChatBody)
-        served = self._find("text", body.model)
-        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": served.info.id}
-        if body.stream:
-            return await self._stream(request, served, body, head)
-        made: Generation = await served.do("generate", body.request())
-        message = {"role": "assistant", "content": made.text}
-        choice = {"index": 0, "message": message, "finish_reason": made.finish_reason}
-        used = {
-            "prompt_tokens": made.prompt_tokens,
-            "completion_tokens": len(made.token_ids),
-            "total_tokens": made.prompt_tokens + len(made.token_ids),
-        }
-        return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": used})
-
-    async def _stream(
-        self, request: web.Request, served: Serving, body: ChatBody, head: dict[str, Any]
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        )
-
-        async def send(delta: dict[str, Any], finish: str | None = None) -> None:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            await event({**head, "object": "chat.completion.chunk", "choices": [choice]})
-
-        async def event(data: dict[str, Any]) -> None:
-            await response.write(b"data: " + json.dumps(data).encode() + b"\n\n")
-
-        async with Pieces(lambda on_piece: served.do("generate", body.request(), on_piece)) as pieces:
-            await response.prepare(request)
-            await send({"role": "assistant", "content": ""})
-            async for piece in pieces:
-                await send({"content": piece})
-            try:
-                await send({}, (await pieces.end()).finish_reason)
-                await response.write(b"data: [DONE]\n\n")
-            except (EngineError, ValueError) as error:
-                await event({"error": {"message": str(error)[:300], "type": "server_error"}})
-            await response.write_eof()
-        return response
 
     async def _embeddings(self, request: web.Request) -> web.Response:
         body = await _read(request, EmbeddingsBody)

@@ -23,29 +23,37 @@ class Pieces:
         self._first: str | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.ensure_future(self._work(self._queue.put_nowait))
-        self._task.add_done_callback(lambda _: self._queue.put_nowait(None))
+        self.begin()
         try:
-            self._first = await self._queue.get()
-            if self._first is None:
-                await self._task
+            await self.first()
         except BaseException:
-            await self._end()
+            await self.leave()
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._end()
+    def begin(self) -> None:
+        """Start the work; where several run at once, each is then entered by `first`, and left by `leave`."""
+        self._task = asyncio.ensure_future(self._work(self._queue.put_nowait))
+        self._task.add_done_callback(lambda _: self._queue.put_nowait(None))
 
-    async def _end(self) -> None:
-        """Whoever leaves ends the work, and waits until it has let go of the engine."""
+    async def first(self) -> None:
+        """Wait for the first piece. Raises what came in its place."""
+        self._first = await self._queue.get()
+        if self._first is None:
+            await self.end()
+
+    async def leave(self) -> None:
+        """End the work where it is, and wait until it has let go of the engine."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
             if not self._task.cancelled():
                 self._task.exception()  # it was raised to whoever asked for the end; else nobody wants it
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         piece = self._first

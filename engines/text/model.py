@@ -14,8 +14,10 @@ from ranvier.engines.models import (
     TextRequest,
     TokenEvidence,
 )
+from ranvier.engines.text.choice import check
 from ranvier.engines.text.gumbel import weigh
 from ranvier.engines.text.network import PACK, Floats, Network
+from ranvier.engines.text.stops import cut
 from ranvier.engines.text.writing import CHUNK, OnToken, Writing
 
 IMPOSSIBLE: Final = 1e9
@@ -77,6 +79,7 @@ class CausalText:
 
     def prepared(self, request: ScoreRequest) -> Prepared:
         """With its prompt's tokens. Raises ValueError."""
+        check(request.sampling)
         prompt = self._network.prompt(request.messages, len(request.token_ids))
         if any(not 0 <= token < self._network.vocabulary for token in request.token_ids):
             raise ValueError("a token id lies outside the vocabulary")
@@ -107,5 +110,5 @@ class CausalText:
             tuple(one.logprob for one in seen),
             tuple(one.entropy for one in seen),
             self._network.end_ids,
-            self._network.decode(request.token_ids),
+            cut(self._network.decode(request.token_ids), how.stop),
         )

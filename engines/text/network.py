@@ -172,6 +172,10 @@ class Network:
             )
         )
 
+    def token(self, token_id: int) -> str:
+        """One token by itself, special ones by their names; part of a character is a replacement character."""
+        return str(self._tokenizer.decode([token_id], skip_special_tokens=False))
+
     def read(self, cache: SlotCache, parts: Sequence[Part]) -> Floats:
         """Read tokens into their slots in one pass; the logits that the parts ask for, shape (logits, vocabulary)."""
         return _numpy(self._forward(Packing(tuple(parts), self.device), cache))

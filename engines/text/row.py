@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ranvier.engines.models import FinishReason, Generation, TextRequest
-from ranvier.engines.text.gumbel import log_softmax_at, pick
+import numpy as np
+
+from ranvier.engines.models import Alternative, FinishReason, Generation, TextRequest
+from ranvier.engines.text import stops
+from ranvier.engines.text.choice import next_token
+from ranvier.engines.text.gumbel import log_softmax_at
 from ranvier.engines.text.network import Floats, Network
 
 
@@ -21,8 +25,10 @@ class Row:
     read: int = 0
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    said: str = ""
-    """The text that was handed out so far."""
+    likeliest: list[list[tuple[int, float]]] = field(default_factory=list)
+    """For each token itself and what else was likely, where that was asked for."""
+    said: int = 0
+    """Letters that were handed out so far."""
     finish: FinishReason | None = None
 
     @property
@@ -43,9 +49,13 @@ class Row:
     def advance(self, logits: Floats, end_ids: tuple[int, ...]) -> int:
         """Choose the next token; ``finish`` is set where it is the last."""
         sampling = self.request.sampling
-        token = pick(logits, sampling.seed, len(self.token_ids), sampling.temperature, sampling.top_p)
+        token = next_token(logits, sampling, self.prompt, self.token_ids)
         self.token_ids.append(token)
         self.logprobs.append(log_softmax_at(logits, token))
+        if sampling.alternatives is not None:
+            best = np.argsort(-logits, kind="stable")[: sampling.alternatives].tolist()
+            shift = self.logprobs[-1] - float(logits[token])
+            self.likeliest.append([(one, float(logits[one]) + shift) for one in (token, *best)])
         if token in end_ids:
             self.finish = "stop"
         elif len(self.token_ids) >= sampling.max_tokens:
@@ -53,19 +63,28 @@ class Row:
         return token
 
     def speak(self, network: Network) -> str:
-        """What is new of its text; a character that is still incomplete waits for its other bytes."""
-        text = network.decode(self.token_ids)
-        piece = text[len(self.said) :]
-        if piece.endswith("\ufffd") and self.finish is None:
-            piece = ""
-        self.said += piece
-        if any(stop in text for stop in self.request.sampling.stop):
+        """What is new of its text; letters that may be half of a character or of a stop string wait for the rest."""
+        text, ends = network.decode(self.token_ids), self.request.sampling.stop
+        end = stops.found(text, ends)
+        if end is not None:
             self.finish = "stop"
+        elif self.finish is None:
+            end = min(len(text.rstrip("\ufffd")), len(text) - stops.held(text, ends))
+        piece = text[self.said : end]
+        self.said += len(piece)
         return piece
 
     def generation(self, network: Network) -> Generation:
         """As it is."""
-        text = network.decode(self.token_ids)
+        told = tuple(
+            tuple(Alternative(one, network.token(one), logprob) for one, logprob in place)
+            for place in self.likeliest
+        )
         return Generation(
-            text, tuple(self.token_ids), tuple(self.logprobs), len(self.prompt), self.finish or "length"
+            stops.cut(network.decode(self.token_ids), self.request.sampling.stop),
+            tuple(self.token_ids),
+            tuple(self.logprobs),
+            len(self.prompt),
+            self.finish or "length",
+            told,
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ranvier.engines.errors import NoRoom
 from ranvier.engines.models import Generation, TextRequest
+from ranvier.engines.text.choice import check
 from ranvier.engines.text.network import Floats, Network
 from ranvier.engines.text.packing import Part
 from ranvier.engines.text.row import Row
@@ -56,6 +57,7 @@ class Writing:
 
     def join(self, key: Any, request: TextRequest) -> None:
         """Begin one more with the next step. Raises ValueError for what never fits, `NoRoom` for what does not now."""
+        check(request.sampling)
         prompt = self._network.prompt(request.messages, request.sampling.max_tokens)
         self._check_room(len(prompt) + request.sampling.max_tokens)
         for row in self._rows:

@@ -104,7 +104,8 @@ def test_a_stop_string_stops(tiny: Any) -> None:
     (stopped,) = tiny.generate([request(max_tokens=20, stop=(word,))])
     assert stopped.finish_reason == "stop"
     assert len(stopped.token_ids) <= len(free.token_ids)
-    assert word in stopped.text
+    assert stopped.text == free.text[: free.text.index(word)]
+    assert stopped.token_ids == free.token_ids[: len(stopped.token_ids)]
 
 
 def test_what_does_not_fit_is_refused(tiny: Any) -> None:
