@@ -19,6 +19,7 @@ def first_state(genesis: Genesis) -> ChainState:
         ledger.mint(ss58, amount)
     network = NetworkState(genesis.network, last_lock=genesis.network.lock_minimum)
     state = ChainState(Block(0, genesis.hash(), genesis.started_at), ledger, network)
+    state.governance.committee = genesis.committee
     for netuid, born in enumerate(genesis.subnets, start=1):
         state.subnets[netuid] = _subnet(netuid, born, genesis.era)
         for neuron in born.neurons:

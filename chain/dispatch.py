@@ -7,13 +7,23 @@ from types import MappingProxyType
 from typing import Final
 
 from ranvier.chain.calls import Call
-from ranvier.chain.handlers import delegation, funds, registration, root, serving, subnets, weights
+from ranvier.chain.handlers import (
+    children,
+    delegation,
+    funds,
+    governance,
+    registration,
+    root,
+    serving,
+    subnets,
+    weights,
+)
 from ranvier.chain.handlers.context import Context, Handler, refuse
 
 HANDLERS: Final[Mapping[type, Handler]] = MappingProxyType(
     {
         kind: handler
-        for family in (registration, serving, weights, funds, delegation, root, subnets)
+        for family in (registration, serving, weights, funds, delegation, children, root, subnets, governance)
         for kind, handler in family.HANDLERS.items()
     }
 )

@@ -76,6 +76,9 @@ class Genesis(_Part):
     started_at: float = Field(default=1_700_000_000.0, ge=0)
     allow_loopback: bool = False
     network: NetworkParameters = NetworkParameters()
+    committee: tuple[Address, ...] = Field(
+        default=(), max_length=12, description="coldkeys that may propose motions"
+    )
     new_subnet: Hyperparameters = Field(
         default=Hyperparameters(), description="settings of a subnet that is created later"
     )

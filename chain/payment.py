@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ranvier.chain.emission import split_delegate
 from ranvier.chain.ledger import Ledger
-from ranvier.chain.state import Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Emission of an epoch on its way to a hotkey: paid in the next block. Rao."""
+
+    hotkey: str
+    server: int
+    validator: int
 
 
 def pay(ledger: Ledger, payment: Payment, take: int | None) -> None:

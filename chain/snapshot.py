@@ -15,7 +15,7 @@ def snapshot(state: ChainState, rules: Rules, subnet: SubnetState, block: int, e
         block=block,
         last_update=[slot.last_update for slot in subnet.slots],
         registered_at=[slot.registered_at for slot in subnet.slots],
-        stake=[state.ledger.staked(slot.hotkey) for slot in subnet.slots],
+        stake=[state.stake_on(subnet, slot.hotkey) for slot in subnet.slots],
         permits=[slot.permit for slot in subnet.slots],
         weights=SparseRows.from_dict(subnet.weights),
         bonds=SparseRows.from_dict(subnet.bonds),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ranvier.chain.children import Families
+from ranvier.chain.governance import GovernanceState
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import AxonInfo, Block, WeightCommit
 from ranvier.chain.network import NetworkState
+from ranvier.chain.payment import Payment
 from ranvier.chain.root import RootState
 
 Row = dict[int, int]
@@ -31,15 +34,6 @@ class Slot:
     emission: int = 0
     pruning: int = 0
     axon: AxonInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """Emission of an epoch on its way to a hotkey: paid in the next block. Rao."""
-
-    hotkey: str
-    server: int
-    validator: int
 
 
 @dataclass
@@ -73,10 +67,11 @@ class SubnetState:
     bonds: dict[int, Row] = field(default_factory=dict)
     commits: dict[str, tuple[WeightCommit, ...]] = field(default_factory=dict)
     uids: dict[str, int] = field(default_factory=dict)
+    families: Families = field(default_factory=Families)
     changed: set[str] = field(default_factory=set)
 
     def touch(self, *records: str) -> None:
-        """Mark records of this subnet ("", "slot/UID", "weights/UID", "bonds/UID", "commits/HOTKEY") as changed."""
+        """Mark records as changed: "" (its own), "families", "slot/UID", "weights/UID", "bonds/UID", "commits/HOT"."""
         for record in records:
             self.changed.add(f"subnet/{self.netuid}/{record}")
 
@@ -128,6 +123,7 @@ class ChainState:
     network: NetworkState
     subnets: dict[int, SubnetState] = field(default_factory=dict)
     root: RootState = field(default_factory=RootState)
+    governance: GovernanceState = field(default_factory=GovernanceState)
     recent: tuple[Block, ...] = ()
     """The newest blocks, whose hashes work may be done on; oldest first."""
     spent: dict[str, int] = field(default_factory=dict)
@@ -151,6 +147,12 @@ class ChainState:
             changed |= subnet.changed
             subnet.changed = set()
         return changed
+
+    def stake_on(self, subnet: SubnetState, hotkey: str) -> int:
+        """Rao that a hotkey validates with on a subnet: what it did not hand to children, and what parents did."""
+        if not subnet.families.children:
+            return self.ledger.staked(hotkey)
+        return sum(subnet.families.voices(hotkey, self.ledger.staked).values())
 
     def registered_anywhere(self, hotkey: str) -> bool:
         """Whether the hotkey has a uid on some subnet."""

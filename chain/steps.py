@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ranvier.chain.children import shared
 from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.models import EpochRow
-from ranvier.chain.payment import pay
+from ranvier.chain.payment import Payment, pay
 from ranvier.chain.policies import divide_emission
 from ranvier.chain.rules import Rules
 from ranvier.chain.snapshot import snapshot
-from ranvier.chain.state import ChainState, Payment, SubnetState
+from ranvier.chain.state import ChainState, SubnetState
 from ranvier.chain.yuma import epoch
 
 
@@ -63,12 +64,15 @@ def _accumulate(state: ChainState, subnet: SubnetState, amount: int) -> None:
 
 def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int) -> EpochRecord:
     emission, subnet.pending = subnet.pending, 0
+    if subnet.families.settle(block):
+        subnet.touch("families")
     rows: tuple[EpochRow, ...] = ()
     if subnet.slots:
         result = epoch(snapshot(state, rules, subnet, block, emission))
         _store(subnet, result)
         rows = tuple(_rows(subnet, result))
-        subnet.loaded = tuple(Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
+        paid = (Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
+        subnet.loaded = shared(paid, subnet.families, state.ledger.staked, state.ledger.owners)
     subnet.last_step = subnet.counted_from = block
     subnet.touch("")
     return EpochRecord(subnet.netuid, rows)

@@ -37,7 +37,7 @@ def dissolve(state: ChainState, rules: Rules, netuid: int) -> int:
     subnet = state.subnets.pop(netuid)
     for payment in subnet.loaded:
         pay(state.ledger, payment, rules.take(state, payment.hotkey))
-    records = ["", *(f"slot/{uid}" for uid in range(len(subnet.slots)))]
+    records = ["", "families", *(f"slot/{uid}" for uid in range(len(subnet.slots)))]
     for part in ("weights", "bonds", "commits"):
         records += [f"{part}/{key}" for key in getattr(subnet, part)]
     state.touch(*(f"subnet/{netuid}/{record}" for record in records), *subnet.changed)

@@ -38,7 +38,7 @@ def _neuron(state: ChainState, subnet: SubnetState, uid: int) -> Neuron:
         uid=uid,
         hotkey=slot.hotkey,
         coldkey=state.ledger.owners[slot.hotkey],
-        stake=state.ledger.staked(slot.hotkey),
+        stake=state.stake_on(subnet, slot.hotkey),
         active=slot.active,
         validator_permit=slot.permit,
         last_update=slot.last_update,

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
+from ranvier.chain.calls.children import SetChildren, SetChildTake
 from ranvier.chain.calls.funds import (
     AddStake,
     BecomeDelegate,
@@ -18,6 +19,7 @@ from ranvier.chain.calls.funds import (
     RemoveStake,
     Transfer,
 )
+from ranvier.chain.calls.governance import CloseMotion, Propose, SetNetworkParameter, Vote
 from ranvier.chain.calls.neurons import Register, Serve, ServeTls
 from ranvier.chain.calls.root import RootRegister, SetRootWeights
 from ranvier.chain.calls.subnets import CreateSubnet, DissolveSubnet, RegisterWork, SetHyperparameter
@@ -39,10 +41,16 @@ Call: TypeAlias = (
     | DecreaseTake
     | RootRegister
     | SetRootWeights
+    | SetChildren
+    | SetChildTake
     | RegisterWork
     | CreateSubnet
     | DissolveSubnet
     | SetHyperparameter
+    | SetNetworkParameter
+    | Propose
+    | Vote
+    | CloseMotion
     | Transfer
 )
 CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
@@ -67,6 +75,7 @@ __all__ = [
     "AddStake",
     "BecomeDelegate",
     "Call",
+    "CloseMotion",
     "CommitTimelocked",
     "CommitWeights",
     "CreateSubnet",
@@ -74,6 +83,7 @@ __all__ = [
     "DissolveSubnet",
     "IncreaseTake",
     "MoveStake",
+    "Propose",
     "Register",
     "RegisterWork",
     "RemoveStake",
@@ -81,10 +91,14 @@ __all__ = [
     "RootRegister",
     "Serve",
     "ServeTls",
+    "SetChildTake",
+    "SetChildren",
     "SetHyperparameter",
+    "SetNetworkParameter",
     "SetRootWeights",
     "SetWeights",
     "Transfer",
+    "Vote",
     "decode_call",
     "encode_call",
 ]

@@ -37,7 +37,7 @@ def commit_weights(state: ChainState, rules: Rules, call: CommitWeights, hotkey:
     if slot.last_update and block < slot.last_update + settings.weights_rate_limit:
         wait = f"last update {slot.last_update}, once per {settings.weights_rate_limit} blocks"
         _refuse(call, "CommittingWeightsTooFast", wait)
-    if state.ledger.staked(hotkey) < settings.weights_min_stake:
+    if state.stake_on(subnet, hotkey) < settings.weights_min_stake:
         _refuse(call, "NotEnoughStakeToSetWeights", f"{settings.weights_min_stake} rao are needed")
     kept = tuple(old for old in subnet.commits.get(hotkey, ()) if old.last_reveal >= block)
     if len(kept) >= MOST_COMMITS:
@@ -112,7 +112,7 @@ def _described(state: ChainState, call: SetWeights, hotkey: str, block: int, *, 
         subnet_exists=subnet is not None,
         neurons=len(subnet.slots) if subnet else 0,
         uid=subnet.uids.get(hotkey) if subnet else None,
-        stake=state.ledger.staked(hotkey),
+        stake=state.stake_on(subnet, hotkey) if subnet else 0,
         permit=slot is not None and slot.permit,
         last_update=slot.last_update if slot else 0,
         block=block,

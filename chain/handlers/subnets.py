@@ -43,7 +43,7 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
                 "AllNetworksInImmunity",
                 "all subnets are new; the weakest can be replaced once it is not",
             )
-        _end(context, gone)
+        end_subnet(context, gone)
     netuid = next(number for number in range(1, 65536) if number not in state.subnets)
     state.ledger.own(call.hotkey, coldkey)
     state.ledger.lock(coldkey, netuid, cost)
@@ -57,10 +57,11 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
 def dissolve_subnet(context: Context, call: DissolveSubnet, coldkey: str) -> None:
     """End one's own subnet."""
     _check_owner(call, context.subnet(call, call.netuid), coldkey)
-    _end(context, call.netuid)
+    end_subnet(context, call.netuid)
 
 
-def _end(context: Context, netuid: int) -> None:
+def end_subnet(context: Context, netuid: int) -> None:
+    """Dissolve a subnet, whoever orders it."""
     owner = context.state.subnets[netuid].owner
     returned = dissolve(context.state, context.rules, netuid)
     context.tell("NetworkRemoved", netuid=netuid, owner=owner, returned=returned)

@@ -14,13 +14,15 @@ from typing import Any, Final
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
 from ranvier.chain.network import NetworkParameters, NetworkState
+from ranvier.chain.records import governance, network, root, subnets, work
 from ranvier.chain.records import ledger as funds
-from ranvier.chain.records import network, root, subnets, work
 from ranvier.chain.records.codec import Codec
 from ranvier.chain.state import ChainState
 
 CODECS: Final[Mapping[str, Codec]] = {
-    codec.kind: codec for family in (funds, network, root, subnets, work) for codec in family.CODECS
+    codec.kind: codec
+    for family in (funds, governance, network, root, subnets, work)
+    for codec in family.CODECS
 }
 
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from ranvier.chain.children import Children, Families, Pending
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import AxonInfo, WeightCommit
+from ranvier.chain.payment import Payment
 from ranvier.chain.records.codec import Codec
-from ranvier.chain.state import ChainState, Payment, Row, Slot, SubnetState
+from ranvier.chain.state import ChainState, Row, Slot, SubnetState
 
 _SCALARS: Final = (
     "netuid",
@@ -34,6 +36,7 @@ _SCALARS: Final = (
 def _names(state: ChainState) -> Iterable[str]:
     for netuid, subnet in state.subnets.items():
         yield f"{netuid}/"
+        yield f"{netuid}/families"
         yield from (f"{netuid}/slot/{uid}" for uid in range(len(subnet.slots)))
         yield from (f"{netuid}/weights/{uid}" for uid in subnet.weights)
         yield from (f"{netuid}/bonds/{uid}" for uid in subnet.bonds)
@@ -46,6 +49,8 @@ def _value(state: ChainState, path: Sequence[str]) -> Any:
         return None
     if path[1] == "":
         return _own(subnet)
+    if path[1] == "families":
+        return asdict(subnet.families)
     if path[1] == "slot":
         uid = int(path[2])
         return asdict(subnet.slots[uid]) if uid < len(subnet.slots) else None
@@ -76,6 +81,8 @@ def _restore(state: ChainState, path: Sequence[str], value: Any) -> None:
         slot = _slot(value)
         subnet.uids[slot.hotkey] = int(path[2])
         subnet.slots.append(slot)
+    elif part == "families":
+        subnet.families = _families(value)
     elif part == "commits":
         subnet.commits[path[2]] = tuple(WeightCommit(**commit) for commit in value)
     else:
@@ -88,6 +95,21 @@ def _subnet(value: Mapping[str, Any]) -> SubnetState:
         hyperparameters=Hyperparameters.model_validate(value["hyperparameters"]),
         loaded=tuple(Payment(**payment) for payment in value["loaded"]),
     )
+
+
+def _families(value: Mapping[str, Any]) -> Families:
+    return Families(
+        {parent: _children(rows) for parent, rows in value["children"].items()},
+        {
+            parent: Pending(_children(one["children"]), one["since"])
+            for parent, one in value["pending"].items()
+        },
+        value["takes"],
+    )
+
+
+def _children(rows: Iterable[tuple[int, str]]) -> Children:
+    return tuple((part, child) for part, child in rows)
 
 
 def _slot(value: dict[str, Any]) -> Slot:

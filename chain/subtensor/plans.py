@@ -22,6 +22,8 @@ from ranvier.chain.calls import (
     RootRegister,
     Serve,
     ServeTls,
+    SetChildren,
+    SetChildTake,
     SetWeights,
     Transfer,
 )
@@ -169,6 +171,14 @@ def _create_subnet(call: CreateSubnet) -> tuple[RawCall, ...]:
     return (_ours("register_network", hotkey=call.hotkey),)
 
 
+def _set_children(call: SetChildren) -> tuple[RawCall, ...]:
+    return (_ours("set_children", hotkey=call.hotkey, netuid=call.netuid, children=list(call.children)),)
+
+
+def _set_child_take(call: SetChildTake) -> tuple[RawCall, ...]:
+    return (_ours("set_childkey_take", hotkey=call.hotkey, netuid=call.netuid, take=call.take),)
+
+
 def _transfer(call: Transfer) -> tuple[RawCall, ...]:
     return (RawCall("Balances", "transfer_keep_alive", {"dest": call.to, "value": call.amount}),)
 
@@ -187,6 +197,8 @@ _PLANS: Final[Mapping[type, Callable[[Any], tuple[RawCall, ...]]]] = {
     DecreaseTake: _decrease_take,
     RootRegister: _root_register,
     CreateSubnet: _create_subnet,
+    SetChildren: _set_children,
+    SetChildTake: _set_child_take,
     Transfer: _transfer,
 }
 
@@ -207,6 +219,8 @@ SAMPLES: Final[Mapping[type, Call]] = {
     DecreaseTake: DecreaseTake(_SOMEBODY, 1),
     RootRegister: RootRegister(_SOMEBODY),
     CreateSubnet: CreateSubnet(_SOMEBODY, "a"),
+    SetChildren: SetChildren(_SOMEBODY, 1, ((1, _SOMEBODY),)),
+    SetChildTake: SetChildTake(_SOMEBODY, 1, 1),
     Transfer: Transfer(_SOMEBODY, 1),
 }
 """One call of each kind, to be composed and thrown away."""

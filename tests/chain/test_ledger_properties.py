@@ -26,6 +26,8 @@ from ranvier.chain.calls import (
     RemoveStake,
     RootRegister,
     Serve,
+    SetChildren,
+    SetChildTake,
     SetHyperparameter,
     SetRootWeights,
     SetWeights,
@@ -82,6 +84,8 @@ def genesis(era: Any, issued: int) -> Genesis:
             min_stake=1000,
             delegate_interval=1,
             take_interval=3,
+            children_delay=1,
+            children_interval=1,
             root_tempo=3,
             root_seats=2,
             root_weights_interval=2,
@@ -173,6 +177,11 @@ class Ledgers(RuleBasedStateMachine):
     @rule(signer=colds, hotkey=hots, values=st.tuples(st.integers(0, 9), st.integers(0, 9)))
     def weigh_subnets(self, signer: str, hotkey: str, values: tuple[int, int]) -> None:
         self.queue(signer, SetRootWeights(hotkey, (1, 2), values))
+
+    @rule(signer=colds, netuid=netuids, hotkey=hots, child=hots, part=st.sampled_from([1, 2**62, 2**64 - 1]))
+    def set_children(self, signer: str, netuid: int, hotkey: str, child: str, part: int) -> None:
+        self.queue(signer, SetChildren(hotkey, netuid, ((part, child),)))
+        self.queue(signer, SetChildTake(child, netuid, 9000))
 
     @rule(signer=colds, netuid=netuids, hotkey=hots)
     def register(self, signer: str, netuid: int, hotkey: str) -> None:

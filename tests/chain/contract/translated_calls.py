@@ -19,6 +19,8 @@ from ranvier.chain import (
     RootRegister,
     Serve,
     ServeTls,
+    SetChildren,
+    SetChildTake,
     SetWeights,
     Transfer,
 )
@@ -75,6 +77,8 @@ CALLS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     ),
     "increase_take": lambda p: IncreaseTake(p["hotkey"], p["take"]),
     "register_network": lambda p: CreateSubnet(p["hotkey"], "a"),
+    "set_children": lambda p: SetChildren(p["hotkey"], p["netuid"], tuple(p["children"])),
+    "set_childkey_take": lambda p: SetChildTake(p["hotkey"], p["netuid"], p["take"]),
     "root_register": lambda p: RootRegister(p["hotkey"]),
     "decrease_take": lambda p: DecreaseTake(p["hotkey"], p["take"]),
     "transfer_keep_alive": lambda p: Transfer(p["dest"], p["value"]),
