@@ -8,6 +8,7 @@ EngineError
     NoUpstream          no engine behind the front can take a request now
     WorkerFailed        a worker process did not start
     NoRoom              inside an engine: no memory for a request now
+    TextTooLong         inside an engine: a text beyond what the model reads
     ModelError          a model cannot be found, fetched, checked or loaded
         ModelNotFound
         ModelUnsuited
@@ -77,6 +78,14 @@ class NoRoom(EngineError):
         self.needed, self.free = needed, free
         left = "memory ran out" if free is None else f"{free} are free"
         super().__init__(f"{needed} tokens need room and {left}; try again when others are done")
+
+
+class TextTooLong(EngineError, ValueError):
+    """A text has more tokens than the model reads; ``place`` is its place among those of the request."""
+
+    def __init__(self, place: int, tokens: int, most: int) -> None:
+        self.place, self.tokens, self.most = place, tokens, most
+        super().__init__(f"text {place} has {tokens} tokens, the model reads {most}; shorten or split it")
 
 
 class ModelError(EngineError):

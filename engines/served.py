@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ranvier.engines.errors import TextTooLong
 from ranvier.engines.meter import EngineMeter
 from ranvier.engines.models import Classifier, Embedder, ImageModel, ModelInfo, TextModel
 from ranvier.engines.texts import GENERATE, SCORE, TextFlow
@@ -68,7 +69,18 @@ class Served:
         return _split(jobs, self._model.classify)
 
     def _embed(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
-        return _split(jobs, self._model.embed)
+        try:
+            return _split(jobs, self._model.embed)
+        except TextTooLong:
+            return [_alone(job, self._model.embed) for job in jobs]
+
+
+def _alone(job: Job, run: Callable[[list[Any]], Sequence[Any]]) -> Sequence[Any] | TextTooLong:
+    """One caller's own result or refusal: a text that is too long is not the others' fault."""
+    try:
+        return run(job.item)
+    except TextTooLong as refusal:
+        return refusal
 
 
 def _split(jobs: Sequence[Job], run: Callable[[list[Any]], Sequence[Any]]) -> list[Any]:

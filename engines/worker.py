@@ -48,8 +48,8 @@ Flow = Callable[[Sequence[Job], More, Settle], None]
 class Worker:
     """Owns a model, in a thread of its own.
 
-    ``run(batch key, jobs)`` returns one result for each job; keys in ``flows`` are run by those instead, and all keys
-    of such a worker are.
+    ``run(batch key, jobs)`` returns for each job a result, or an exception to be raised; keys in ``flows`` are run by
+    those instead, and all keys of such a worker are.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Worker:
                 _settle(job, _fail, error)
         else:
             for job, result in zip(jobs, results, strict=True):
-                _settle(job, _finish, result)
+                _settle(job, _fail if isinstance(result, Exception) else _finish, result)
 
     def _run_flow(self, flow: Flow, jobs: Sequence[Job]) -> None:
         running = list(jobs)

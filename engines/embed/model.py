@@ -9,18 +9,22 @@ from typing import Any, Final
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from ranvier.engines.alike import by_length
+from ranvier.engines.errors import TextTooLong
 from ranvier.engines.models import ModelInfo
 from ranvier.engines.text.network import digest_of
 
 MAX_TOKENS: Final = 256
+"""What all-MiniLM-L6-v2 was trained for; longer texts are refused: a vector of their beginning would be a guess."""
 BATCH: Final = 32
 
 
 class SentenceEmbedder:
-    """An `Embedder`. Blocking; owned by one thread. Batches hold texts of alike length, so padding is short."""
+    """An `Embedder`. Blocking; owned by one thread. A batch holds texts of one length, and no padding."""
 
     def __init__(self, name: str, source: str, *, digest: str, device: str, dtype: str) -> None:
         self._tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        self._tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
         self._model: Any = AutoModel.from_pretrained(
             source, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
@@ -31,7 +35,14 @@ class SentenceEmbedder:
             digest=digest or digest_of(Path(source)),
             dtype=dtype,
             device=device,
-            extra={"dimensions": int(self._model.config.hidden_size), "max_tokens": MAX_TOKENS},
+            extra={
+                "dimensions": int(self._model.config.hidden_size),
+                "max_tokens": MAX_TOKENS,
+                "longer": "refused",
+                "pooling": "mean of all token states",
+                "normalised": "length 1 (L2)",
+                "shortened": "no: not trained for fewer dimensions (no matryoshka)",
+            },
         )
 
     @property
@@ -40,22 +51,20 @@ class SentenceEmbedder:
         return self._info
 
     def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
-        """Unit vectors, in the order of the texts."""
-        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        """Unit vectors, in the order of the texts. Raises `TextTooLong`, before anything is computed."""
+        coded: list[list[int]] = self._tokenizer(list(texts))["input_ids"] if texts else []
+        for place, ids in enumerate(coded):
+            if len(ids) > MAX_TOKENS:
+                raise TextTooLong(place, len(ids), MAX_TOKENS)
         found: list[tuple[float, ...]] = [()] * len(texts)
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
-            for number, vector in zip(chosen, self._batch([texts[number] for number in chosen]), strict=True):
-                found[number] = vector
+        for places in by_length([len(ids) for ids in coded], BATCH):
+            for place, vector in zip(places, self._batch([coded[k] for k in places]), strict=True):
+                found[place] = vector
         return found
 
-    def _batch(self, texts: list[str]) -> list[tuple[float, ...]]:
-        tokens = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        ).to(self._info.device)
+    def _batch(self, rows: list[list[int]]) -> list[tuple[float, ...]]:
+        ids = torch.tensor(rows, device=self._info.device)
         with torch.inference_mode():
-            states = self._model(**tokens).last_hidden_state.float()
-            mask = tokens["attention_mask"].unsqueeze(-1).float()
-            mean = (states * mask).sum(1) / mask.sum(1)
-            unit = torch.nn.functional.normalize(mean, dim=-1)
+            states = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
+            unit = torch.nn.functional.normalize(states.mean(1), dim=-1)
         return [tuple(row) for row in unit.tolist()]

@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
+from ranvier.engines.alike import by_length
 from ranvier.engines.models import ModelInfo
 from ranvier.engines.sentiment.catalog import Variant
 from ranvier.engines.sentiment.errors import BodyMismatch, WeightsMissing
@@ -53,7 +54,7 @@ class SentimentClassifier:
             digest=_digest(variant, shipped.body_sha256),
             dtype=dtype,
             device=device,
-            extra={"labels": list(LABELS), "max_tokens": MAX_TOKENS},
+            extra={"labels": list(LABELS), "max_tokens": MAX_TOKENS, "longer": "cut"},
         )
 
     @property
@@ -63,21 +64,19 @@ class SentimentClassifier:
 
     def classify(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
         """Probabilities in the order of ``info.extra["labels"]``, one triple for each text, in order."""
-        order = sorted(range(len(texts)), key=lambda k: len(texts[k]))
+        coded: list[list[int]] = (
+            self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []
+        )
         found: list[tuple[float, ...]] = [()] * len(texts)
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            for row, triple in zip(rows, self._batch([texts[k] for k in rows]), strict=True):
-                found[row] = triple
+        for places in by_length([len(ids) for ids in coded], _BATCH):
+            for place, triple in zip(places, self._batch([coded[k] for k in places]), strict=True):
+                found[place] = triple
         return found
 
-    def _batch(self, texts: list[str]) -> list[tuple[float, ...]]:
-        coded = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        )
-        ids, mask = coded["input_ids"].to(self._info.device), coded["attention_mask"].to(self._info.device)
+    def _batch(self, rows: list[list[int]]) -> list[tuple[float, ...]]:
+        ids = torch.tensor(rows, device=self._info.device)
         with torch.inference_mode():
-            logits = self._network(ids, mask).float() / self._network.temperature.float()
+            logits = self._network(ids, torch.ones_like(ids)).float() / self._network.temperature.float()
         triples: list[list[float]] = logits.double().softmax(-1).tolist()
         return [tuple(triple) for triple in triples]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from ranvier.engines import EngineClient
+from ranvier.engines.errors import TextTooLong
 from ranvier.engines.local import LocalHost
 from ranvier.engines.server import EngineServer
 from ranvier.engines.store import Store
@@ -36,8 +38,34 @@ def test_vectors_have_length_one_and_the_declared_size(embedder: Any) -> None:
 def test_a_text_has_the_same_vector_alone_and_in_any_batch(embedder: Any) -> None:
     together = np.array(embedder.embed(TEXTS))
     alone = np.array([embedder.embed([text])[0] for text in TEXTS])
-    assert (together * alone).sum(axis=1) == pytest.approx(1, abs=1e-4)
-    assert np.array(embedder.embed(TEXTS[::-1]))[::-1] == pytest.approx(together, abs=1e-5)
+    assert (together == alone).all()
+    assert (np.array(embedder.embed(TEXTS[::-1]))[::-1] == together).all()
+    crowd = np.array(embedder.embed([*TEXTS, *(f"{text} {n}" for text in TEXTS for n in range(7))]))
+    assert (crowd[: len(TEXTS)] == together).all()
+
+
+def test_a_text_beyond_the_limit_is_refused_with_its_place(embedder: Any) -> None:
+    limit = embedder.info.extra["max_tokens"]
+    assert len(embedder.embed(["sea " * (limit - 2)])) == 1
+    with pytest.raises(TextTooLong, match=r"text 1 has 258 tokens, the model reads 256"):
+        embedder.embed(["short", "sea " * limit])
+    assert embedder.info.extra["longer"] == "refused"
+
+
+def test_no_text_no_vector(embedder: Any) -> None:
+    assert embedder.embed([]) == []
+
+
+async def test_a_text_that_is_too_long_is_not_the_fault_of_who_waits_beside_it(embedder: Any) -> None:
+    served = LocalHost([embedder]).serving[0]
+    long, *rest = await asyncio.gather(
+        served.do("embed", ["sea " * 300]),
+        *(served.do("embed", [text]) for text in TEXTS),
+        return_exceptions=True,
+    )
+    assert isinstance(long, TextTooLong)
+    assert [len(rows) for rows in rest] == [1] * len(TEXTS)
+    await served.worker.stop()
 
 
 def test_meaning_is_near_and_nonsense_far(embedder: Any) -> None:
@@ -59,6 +87,9 @@ async def test_over_the_socket_and_the_openai_route(embedder: Any, tmp_path: Any
         session.post("http://engine/v1/embeddings", json={"input": TEXTS[:2]}) as response,
     ):
         theirs = (await response.json())["data"]
+        async with session.post("http://engine/v1/embeddings", json={"input": ["sea " * 300]}) as refused:
+            assert refused.status == 400
+            assert "shorten or split it" in (await refused.json())["error"]["message"]
     await server.stop()
     for index, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         assert other["index"] == index
