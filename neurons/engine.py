@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ranvier.engines.devices import named
 from ranvier.engines.llama import gguf_of
@@ -13,6 +13,7 @@ from ranvier.engines.load import Spec, need
 from ranvier.engines.server import serve, told_to_stop
 from ranvier.engines.upstream.front import Front
 from ranvier.engines.upstream.plan import WorkerPlan
+from ranvier.engines.upstream.pool import FEW
 from ranvier.engines.upstream.upstream import Address
 from ranvier.neurons.errors import ConfigError
 
@@ -71,6 +72,24 @@ async def plans(settings: EngineSettings) -> Sequence[WorkerPlan]:
     return [
         *(common.model_copy(update={"device": device}) for device in devices if others),
         *(common.model_copy(update={"models": (one,), "device": devices[0], "llama": True}) for one in files),
+        *(common.model_copy(update={"device": devices[0], **one}) for one in _light(settings)),
+    ]
+
+
+def _light(settings: EngineSettings) -> Sequence[dict[str, Any]]:
+    """What plans of light engines have of their own. Raises `ConfigError`."""
+    for model, file in settings.light.items():
+        if f"text={model}" not in settings.models:
+            raise ConfigError(f"light.{model}", f"the engine does not serve text={model}; add it to models")
+        if gguf_of(file) is None:
+            raise ConfigError(
+                f"light.{model}", f"{file} is neither a GGUF file nor prepared: ranvier models prepare {file}"
+            )
+    if settings.light:
+        need("llamacpp", "xllamacpp")
+    return [
+        {"models": (f"text={file}",), "llama": True, "batch": FEW, "light_of": model}
+        for model, file in settings.light.items()
     ]
 
 

@@ -166,6 +166,10 @@ class Front:
         if not wanted:
             lack = upstream.address.model or "any model"
             raise EngineUnfit(upstream.address.endpoint, f"it does not serve {lack}")
+        if upstream.address.light:
+            upstream.names = {upstream.address.name: wanted[0].id}
+            self._lighten()
+            return
         found = [(upstream.address.ours(info), info.id) for info in wanted]
         upstream.names = {ours.id: theirs for ours, theirs in found}
         kept = {(ours.kind, ours.id) for ours, _ in found}
@@ -175,6 +179,14 @@ class Front:
                 (ours.kind, ours.id), Pool(ours, self._meter, max_queue=self._max_queue)
             )
             pool.add(upstream, ours)
+        self._lighten()
+
+    def _lighten(self) -> None:
+        """Join models and their light engines, whichever of them came first."""
+        for one in self._own.values():
+            pool = self._pools.get(("text", one.address.name))
+            if one.address.light and pool is not None and one.names:
+                pool.lighten(one)
 
     def _leave(self, upstream: Upstream, keys: Sequence[tuple[str, str]]) -> None:
         """Out of these pools; one that nobody serves any more is none."""
@@ -190,8 +202,9 @@ class Front:
         old = self._own.get(name)
         # A batch that runs and one that may join it: whose turn it is after those is decided here.
         address = Address(
-            ready.endpoint, 2 * worker.plan.batch, ready.api_key, label=f"worker {name}", each=True
-        )
+            ready.endpoint, 2 * worker.plan.batch, ready.api_key, label=f"worker {name}", each=True,
+            name=worker.plan.light_of, light=bool(worker.plan.light_of),
+        )  # fmt: skip
         if old is None or old.address != address:
             if old is not None:  # llama.cpp takes another port each time
                 await self._forget(old)

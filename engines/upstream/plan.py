@@ -23,6 +23,8 @@ class WorkerPlan(BaseModel):
     """For loading the models; then the process is ended."""
     llama: bool = False
     """It serves one GGUF file with llama.cpp."""
+    light_of: str = ""
+    """The model whose light engine it is."""
 
 
 class WorkerReady(BaseModel):

@@ -7,8 +7,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ranvier.engines.asker import asker
-from ranvier.engines.errors import EngineRefused, EngineTimeout, EngineUnfit, EngineUnreachable, NoUpstream
-from ranvier.engines.models import SEEDED_GUMBEL, ModelInfo, TextRequest
+from ranvier.engines.errors import (
+    EngineError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnfit,
+    EngineUnreachable,
+    NoUpstream,
+)
+from ranvier.engines.models import SEEDED_GUMBEL, ModelInfo, Sampling, TextRequest
 from ranvier.engines.turns import Place, Turns
 from ranvier.engines.upstream.meter import UpstreamMeter
 from ranvier.engines.upstream.upstream import BUSY, INVALID, Upstream
@@ -21,6 +28,11 @@ BUSY_TRIES: Final = 5
 """Refusals for now that one request takes before it gives up."""
 TRIES: Final = 2
 """Engines that one request may go to. A request that kills what runs it must not kill everything."""
+FEW: Final = 8
+"""Answers at once up to which a light engine is asked: one without a GPU writes up to so many at least as fast alone as
+together (`benchmarks/engines`)."""
+LIGHT: Final = "light"
+"""The fact of a model that names its light engine's weights."""
 
 
 class Pool:
@@ -30,6 +42,9 @@ class Pool:
         self.info = info
         self._meter, self._turns = meter, Turns(max_queue)
         self._members: dict[Upstream, ModelInfo] = {}
+        self._light: Upstream | None = None
+        self._writing = 0
+        """Answers that are asked for now."""
 
     @property
     def waiting(self) -> int:
@@ -62,8 +77,15 @@ class Pool:
         self._declare()
         self.wake()
 
+    def lighten(self, upstream: Upstream) -> None:
+        """Unseeded requests go there while they are few: it is quicker for these, and its weights may be others."""
+        self._light = upstream
+        self._declare()
+
     def drop(self, upstream: Upstream) -> None:
         """One less."""
+        if upstream is self._light:
+            self._light = None
         upstream.changed.discard(self.wake)
         if self._members.pop(upstream, None) is not None:
             self._declare()
@@ -73,7 +95,10 @@ class Pool:
         """What all offer."""
         first, *others = self._members.values() or [self.info]
         shared = tuple(one for one in first.features if all(one in other.features for other in others))
-        self.info = replace(first, features=shared)
+        extra = {key: value for key, value in first.extra.items() if key != LIGHT}
+        if self._light is not None:
+            extra[LIGHT] = self._light.names.get(self.info.id, "")
+        self.info = replace(first, features=shared, extra=extra)
 
     def wake(self) -> None:
         """Let those who wait look again: an engine has room, or is back."""
@@ -82,8 +107,7 @@ class Pool:
     async def do(self, batch: str, item: Any, on_piece: Callable[[str], None] | None = None) -> Any:
         """Carry out a request. Raises `Full`, `NoUpstream`, or ValueError for what an engine calls invalid."""
         self._check(batch, item)
-        tried: list[Upstream] = []
-        busy, said = 0, False
+        said = False
 
         def hand_out(piece: str) -> None:
             nonlocal said
@@ -91,16 +115,44 @@ class Pool:
             assert on_piece is not None
             on_piece(piece)
 
+        told = hand_out if on_piece else None
+        self._writing += batch == "generate"
+        try:
+            light = self._light_for(batch, item)
+            if light is not None:
+                try:
+                    return await light.run(batch, item, self.info.id, told)
+                except EngineError as error:  # whatever it cannot do, the others may
+                    self._meter.failed(light.label, invalid=False)
+                    if said:
+                        raise NoUpstream(self.info.id, str(error)) from error
+            return await self._through(batch, item, told, lambda: said)
+        finally:
+            self._writing -= batch == "generate"
+
+    def _light_for(self, batch: str, item: Any) -> Upstream | None:
+        """The light engine, where it is to take a request. Penalties mean a little other things there."""
+        if self._light is None or batch != "generate" or not self._light.free(self.info.id):
+            return None
+        how: Sampling = item.sampling
+        plain = (how.presence_penalty, how.frequency_penalty, how.repetition_penalty) == (0, 0, 1)
+        return self._light if how.seed is None and plain and self._writing <= FEW else None
+
+    async def _through(
+        self, batch: str, item: Any, on_piece: Callable[[str], None] | None, said: Callable[[], bool]
+    ) -> Any:
+        tried: list[Upstream] = []
+        busy = 0
         while True:
             upstream = await self._next(tried, again=bool(busy or tried))
             try:
-                return await upstream.run(batch, item, self.info.id, hand_out if on_piece else None)
+                return await upstream.run(batch, item, self.info.id, on_piece)
             except EngineUnfit as error:
                 raise ValueError(error.reason) from error
             except (EngineUnreachable, EngineTimeout, EngineRefused) as error:
                 self._judge(upstream, error, tried)
                 busy += upstream not in tried
-                if said or busy >= BUSY_TRIES:  # what was told cannot be taken back
+                if said() or busy >= BUSY_TRIES:  # what was told cannot be taken back
                     raise NoUpstream(self.info.id, str(error)) from error
 
     def _check(self, batch: str, item: Any) -> None:

@@ -57,6 +57,8 @@ class Address:
     """What it is called in metrics; empty: its endpoint."""
     each: bool = False
     """The capacity is that of each of its models, not of all together."""
+    light: bool = False
+    """It only takes unseeded requests for the model called ``name``, while they are few; see `Pool.lighten`."""
 
     def wants(self, info: ModelInfo) -> bool:
         """Whether a model that it serves is to be served by us."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,6 +40,10 @@ def engine(
     threads: Annotated[int | None, typer.Option(help="CPU threads; 0 leaves it to the library.")] = None,
     batch: Annotated[int | None, typer.Option(help="Requests that one batch holds at most.")] = None,
     memory: Annotated[int | None, typer.Option(help="MiB of data that each worker may have.")] = None,
+    light: Annotated[
+        list[str] | None,
+        typer.Option(help="MODEL=GGUF: llama.cpp answers in its place what has no seed, while few ask."),
+    ] = None,
     spare: Annotated[
         bool | None, typer.Option(help="Keep a process warm, so that a dead worker is back within seconds.")
     ] = None,
@@ -53,8 +57,14 @@ def engine(
     from ranvier.neurons.config.sample import render
     from ranvier.neurons.logs import configure
 
-    flags = {"models": model or None, "listen": listen, "device": device, "dtype": dtype, "threads": threads}
-    flags |= {"memory": memory, "spare": spare}
+    flags: dict[str, Any] = {
+        "models": model or None,
+        "listen": listen,
+        "device": device,
+        "dtype": dtype,
+        "threads": threads,
+    }
+    flags |= {"memory": memory, "spare": spare, "light": _pairs(light)}
     metrics = None if metrics_port is None else {"port": metrics_port}
     others = [{"endpoint": endpoint} for endpoint in upstream] if upstream else None
     settings = load_one(
@@ -65,6 +75,13 @@ def engine(
         return
     configure(settings.log)
     _serve_engine(settings)
+
+
+def _pairs(light: list[str] | None) -> dict[str, str] | None:
+    pairs = [one.partition("=") for one in light or ()]
+    if any(not (model and file) for model, _, file in pairs):
+        raise typer.BadParameter("MODEL=GGUF, as in smollm2=smollm2-gguf", param_hint="--light")
+    return {model: file for model, _, file in pairs} or None
 
 
 def chain(

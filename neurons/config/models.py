@@ -206,6 +206,11 @@ class EngineSettings(Settings):
         description="MiB of data that each worker process may have, beside weights it maps from files; 0: no bound "
         "but the machine's or the container's. What needs more is refused for now",
     )
+    light: dict[str, str] = Field(
+        default={},
+        description="text model = a GGUF file or prepared GGUF model that answers in its place, by llama.cpp, what has no "
+        "seed, while at most 8 are asked for: several times as fast on a CPU, from weights of its own digest",
+    )
     spare: bool = Field(
         default=True,
         description="keep one process warm (some 300 MB) so that a worker that died serves again within seconds",

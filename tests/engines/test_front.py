@@ -16,7 +16,7 @@ from ranvier.engines import EngineClient, EngineRefused, Generation, Message, Mo
 from ranvier.engines.errors import EngineError
 from ranvier.engines.server import EngineServer
 from ranvier.engines.upstream.front import Front
-from ranvier.engines.upstream.upstream import Address
+from ranvier.engines.upstream.upstream import Address, Upstream
 
 SAY = Generation("sea sky", (6, 7), (-0.5, -0.25), 3, "length")
 
@@ -409,3 +409,38 @@ async def test_workers_tell_their_memory_through_the_front(tiny_folder: Path) ->
         'ranvier_engine_device_bytes{device="cpu",state="free",worker="0"}',
     ):
         assert line in page
+
+
+async def test_a_light_engine_takes_the_unseeded_while_they_are_few(tmp_path: Path) -> None:
+    """And nothing that has a seed or penalties; where it fails, the model itself answers."""
+    hold = asyncio.Event()
+    light, main = Echo("four bits", hold=hold), Echo()
+    front = Front()
+    async with engine(light, tmp_path / "a") as first, engine(main, tmp_path / "b") as second:
+        for name, where, is_light in (("0", first, True), ("1", second, False)):
+            upstream = front._own[name] = Upstream(
+                Address(where, name="echo" if is_light else "", light=is_light)
+            )
+            await upstream.client.__aenter__()
+            front._join(upstream, await upstream.client.info())
+            upstream.seen()
+        (pool,) = front.serving
+        assert (pool.info.digest, pool.info.extra["light"]) == ("d", "echo")
+        few = [asyncio.ensure_future(pool.do("generate", request(seed=None))) for _ in range(8)]
+        await until(lambda: light.running == 8)
+        assert await pool.do("generate", request(seed=None)) == SAY, "one more goes to the model itself"
+        hold.set()
+        await asyncio.gather(*few)
+        assert (light.asked, main.asked) == (8, 1)
+        for how in ({"seed": b"s" * 32}, {"seed": None, "repetition_penalty": 1.1}):
+            await pool.do("generate", request(**how))
+        assert (light.asked, main.asked) == (8, 3)
+        assert await pool.do("generate", request(seed=None)) == SAY
+        assert light.asked == 9
+    async with engine(main, tmp_path / "b2") as third:
+        other = front._own["2"] = Upstream(Address(third))
+        await other.client.__aenter__()
+        front._join(other, await other.client.info())
+        other.seen()
+        assert await pool.do("generate", request(seed=None)) == SAY, "the light one is gone; nobody notices"
+    await front.stop()
