@@ -12,6 +12,7 @@ from ranvier.chain.calls import (
     CreateSubnet,
     DecreaseTake,
     DissolveSubnet,
+    Faucet,
     IncreaseTake,
     MoveStake,
     Propose,
@@ -69,7 +70,7 @@ from ranvier.chain.models import (
     WeightCommit,
 )
 from ranvier.chain.network import NetworkParameters
-from ranvier.chain.presets import local_genesis, local_hyperparameters, local_network
+from ranvier.chain.presets import local_genesis, local_hyperparameters, local_network, preset_genesis
 from ranvier.chain.wallet import Wallet
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "Epoch",
     "EpochRow",
     "Event",
+    "Faucet",
     "Genesis",
     "GenesisNeuron",
     "GenesisSubnet",
@@ -141,4 +143,5 @@ __all__ = [
     "local_genesis",
     "local_hyperparameters",
     "local_network",
+    "preset_genesis",
 ]

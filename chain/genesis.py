@@ -82,6 +82,7 @@ class Genesis(_Part):
     new_subnet: Hyperparameters = Field(
         default=Hyperparameters(), description="settings of a subnet that is created later"
     )
+    faucet: Rao = Field(default=0, description="rao that a coldkey is given when it asks; 0: no faucet")
     existential_deposit: int = Field(
         default=500, ge=0, description="least rao a balance keeps or starts with"
     )

@@ -53,6 +53,9 @@ class NetworkParameters(BaseModel):
         default=14 * DAY, ge=1, description="blocks in which a lock's cost falls by itself"
     )
     owner_interval: Blocks = Field(default=0, description="blocks between two settings of one hyperparameter")
+    equal_start: bool = Field(
+        default=False, description="neurons of a subnet on which nobody has stake yet count alike"
+    )
     root_seats: int = Field(default=64, ge=1, le=4096, description="validators of the root network")
     root_tempo: U16 = Field(
         default=100, description="blocks between two divisions of emission by root weights"
@@ -78,12 +81,14 @@ class NetworkParameters(BaseModel):
 class NetworkState:
     """`last_lock` is the rao that the newest subnet cost, `founded_at` its block (None: none was ever created).
 
+    `given_away` is the rao that the faucet made.
     `paces` is the block of the last action of a kind by a key, for what is limited in pace.
     """
 
     parameters: NetworkParameters
     last_lock: int
     founded_at: int | None = None
+    given_away: int = 0
     paces: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def waits(self, kind: str, key: str, block: int, interval: int) -> int:

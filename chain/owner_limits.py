@@ -13,10 +13,15 @@ OWNER_LIMITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {
         "activity_cutoff": (360, 65535),
         "adjustment_alpha": _U64,
+        "alpha_high": _U16,
+        "alpha_low": _U16,
+        "alpha_sigmoid_steepness": (0, 1000),
         "bonds_moving_average": (0, 975_000),
+        "bonds_penalty": _U16,
         "commit_reveal": (0, 1),
         "immunity_period": (0, 65535),
         "kappa": _U16,
+        "liquid_alpha": (0, 1),
         "max_burn": _U64,
         "max_difficulty": _U64,
         "max_weight_limit": _U16,
@@ -29,6 +34,7 @@ OWNER_LIMITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "weights_rate_limit": (0, 2**32),
         "weights_version_key": _U64,
         "work_allowed": (0, 1),
+        "yuma3": (0, 1),
     }
 )
 """Lowest and highest value by name."""

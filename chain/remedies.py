@@ -14,6 +14,8 @@ _PROMISE = "the promise is lost; the next epoch's weights are promised anew"
 
 REMEDIES: Final[Mapping[str, str]] = {
     "AllNetworksInImmunity": "try again when the oldest subnet has been there long enough to be replaced",
+    "AlphaHighTooLow": "name a larger alpha_high",
+    "AlphaLowOutOfRange": "name an alpha_low within the limits",
     "AncientBirthBlock": "the call came too late: check the clock and the connection, then send it again",
     "BadOrigin": "sign with the key that may do this",
     "BadRequest": "the node's pool takes no such call now; try again, or by another node",
@@ -33,6 +35,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ExistentialDeposit": "send more: a new account must hold the existential deposit",
     "Expendability": "leave the existential deposit with the sender",
     "ExpiredWeightCommit": _PROMISE,
+    "FaucetDisabled": "this chain gives nothing away: register by work, or receive a transfer",
     "HotKeyAccountNotExists": "register the hotkey on some subnet first",
     "HotKeyAlreadyRegisteredInSubNet": "nothing to do: the hotkey has its uid already",
     "HotKeyAlreadyDelegate": "nothing to do: others may stake to it already",

@@ -15,7 +15,7 @@ def snapshot(state: ChainState, rules: Rules, subnet: SubnetState, block: int, e
         block=block,
         last_update=[slot.last_update for slot in subnet.slots],
         registered_at=[slot.registered_at for slot in subnet.slots],
-        stake=[state.stake_on(subnet, slot.hotkey) for slot in subnet.slots],
+        stake=_stakes(state, subnet),
         permits=[slot.permit for slot in subnet.slots],
         weights=SparseRows.from_dict(subnet.weights),
         bonds=SparseRows.from_dict(subnet.bonds),
@@ -24,6 +24,14 @@ def snapshot(state: ChainState, rules: Rules, subnet: SubnetState, block: int, e
         last_step=subnet.last_step,
         commits=_commits(subnet, block),
     )
+
+
+def _stakes(state: ChainState, subnet: SubnetState) -> list[int]:
+    """Rao by uid. Where nothing was mined before nobody has any, and by Yuma nobody ever would: all count alike."""
+    stakes = [state.stake_on(subnet, slot.hotkey) for slot in subnet.slots]
+    if state.network.parameters.equal_start and not any(stakes):
+        return [1] * len(stakes)
+    return stakes
 
 
 def _params(state: ChainState, subnet: SubnetState) -> YumaParams:

@@ -14,6 +14,7 @@ from ranvier.chain.calls.funds import (
     AddStake,
     BecomeDelegate,
     DecreaseTake,
+    Faucet,
     IncreaseTake,
     MoveStake,
     RemoveStake,
@@ -52,6 +53,7 @@ Call: TypeAlias = (
     | Vote
     | CloseMotion
     | Transfer
+    | Faucet
 )
 CALL_TYPES: tuple[type[Call], ...] = get_args(Call)
 """Every kind of call that a client knows."""
@@ -81,6 +83,7 @@ __all__ = [
     "CreateSubnet",
     "DecreaseTake",
     "DissolveSubnet",
+    "Faucet",
     "IncreaseTake",
     "MoveStake",
     "Propose",

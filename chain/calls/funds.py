@@ -57,6 +57,13 @@ class MoveStake:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Faucet:
+    """New TAO for the signing coldkey, on local chains whose genesis has a faucet; counted as issued."""
+
+    call: Literal["Faucet"] = "Faucet"
+
+
+@dataclass(frozen=True, config=STRICT)
 class BecomeDelegate:
     """Let everybody stake to a hotkey of the signing coldkey, for a `take` (u16 ratio) of its validator's emission."""
 

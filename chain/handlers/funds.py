@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
-from ranvier.chain.calls import AddStake, MoveStake, RemoveStake, Transfer
+from ranvier.chain.calls import AddStake, Faucet, MoveStake, RemoveStake, Transfer
+from ranvier.chain.emission import RAO_SUPPLY
 from ranvier.chain.handlers.context import Context, Handler, refuse
+
+FAUCET_INTERVAL: Final = 10
+"""Blocks between two gifts to the same coldkey."""
 
 
 def add_stake(context: Context, call: AddStake, coldkey: str) -> None:
@@ -65,6 +70,23 @@ def transfer(context: Context, call: Transfer, coldkey: str) -> None:
     context.tell("Transfer", sender=coldkey, to=call.to, amount=call.amount)
 
 
+def faucet(context: Context, call: Faucet, coldkey: str) -> None:
+    """New rao, once in an interval, where the genesis says how many."""
+    amount, pause = context.genesis.faucet, FAUCET_INTERVAL
+    if not amount:
+        refuse(call, "FaucetDisabled", "this chain has no faucet")
+    wait = context.state.network.waits("faucet", coldkey, context.block, pause)
+    if wait:
+        refuse(call, "TxRateLimitExceeded", f"once per {pause} blocks; again in {wait}")
+    if context.state.ledger.issuance + amount > RAO_SUPPLY:
+        refuse(call, "FaucetDisabled", "all TAO that will ever be is there")
+    context.state.ledger.mint(coldkey, amount)
+    context.state.pace("faucet", coldkey, context.block)
+    context.state.network.given_away += amount
+    context.state.touch("network/")
+    context.tell("Faucet", coldkey=coldkey, amount=amount)
+
+
 def _check_tao(call: AddStake | RemoveStake | MoveStake, netuid: int) -> None:
     if netuid != 0:
         refuse(call, "SubtokenDisabled", "TAO is staked to hotkeys here, there is no alpha of subnets")
@@ -121,4 +143,5 @@ HANDLERS: Mapping[type, Handler] = {
     RemoveStake: remove_stake,
     MoveStake: move_stake,
     Transfer: transfer,
+    Faucet: faucet,
 }

@@ -10,6 +10,7 @@ from ranvier.chain.birth import new_subnet
 from ranvier.chain.calls import CreateSubnet, DissolveSubnet, SetHyperparameter
 from ranvier.chain.handlers.context import Context, Handler, refuse
 from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.liquid import ALPHA_LIMITS, refuse_alphas
 from ranvier.chain.owner_limits import OWNER_LIMITS
 from ranvier.chain.state import SubnetState
 from ranvier.chain.subnet_life import dissolve, lock_now, weakest
@@ -81,8 +82,20 @@ def set_hyperparameter(context: Context, call: SetHyperparameter, coldkey: str) 
     wait = context.state.network.waits("hyperparameter", key, context.block, pause)
     if wait:
         refuse(call, "TxRateLimitExceeded", f"{call.name} changes once in {pause} blocks; again in {wait}")
+    _check_alphas(context, call, subnet)
     change_hyperparameter(context, call, subnet)
     context.state.pace("hyperparameter", key, context.block)
+
+
+def _check_alphas(context: Context, call: SetHyperparameter, subnet: SubnetState) -> None:
+    if call.name not in ("alpha_low", "alpha_high"):
+        return
+    settings = subnet.hyperparameters
+    low = call.value if call.name == "alpha_low" else settings.alpha_low
+    high = call.value if call.name == "alpha_high" else settings.alpha_high
+    refusal = refuse_alphas(context.genesis.era, low, high)
+    if refusal:
+        refuse(call, refusal, ALPHA_LIMITS[context.genesis.era])
 
 
 def change_hyperparameter(context: Context, call: SetHyperparameter, subnet: SubnetState) -> None:

@@ -16,6 +16,7 @@ def _value(state: ChainState, path: Sequence[str]) -> Any:
         "parameters": network.parameters.model_dump(mode="json"),
         "last_lock": network.last_lock,
         "founded_at": network.founded_at,
+        "given_away": network.given_away,
     }
 
 

@@ -240,6 +240,16 @@ class ChainSettings(Settings):
         default="", description='folder of the state; "": chain/ under $RANVIER_HOME or ~/.ranvier'
     )
     genesis: str = Field(default="", description="genesis file, needed once: a new chain starts from it")
+    preset: str = Field(
+        default="",
+        description='settings of a new chain without a genesis file: local, 2024, article or 2026; "": none',
+    )
+    fair_launch: bool = Field(
+        default=False, description="with a preset: nothing is there before, first places are given for work"
+    )
+    block_time: float = Field(
+        default=0.0, ge=0, le=3600, description="with a preset: seconds; 0: the preset's own"
+    )
     host: str = Field(default="127.0.0.1", description="interface to listen on")
     port: Port = Field(default=9944, description="port to listen on; 0 takes a free one")
     log: LogSettings = Field(default=LogSettings(), description="logging")
