@@ -208,8 +208,8 @@ class EngineSettings(Settings):
     )
     light: dict[str, str] = Field(
         default={},
-        description="text model = a GGUF file or prepared GGUF model that answers in its place, by llama.cpp, what has no "
-        "seed, while at most 8 are asked for: several times as fast on a CPU, from weights of its own digest",
+        description="text model = a GGUF file or prepared GGUF model that answers in its place, by llama.cpp, what "
+        "has no seed, while at most 8 are asked for: several times as fast on a CPU, from weights of its own digest",
     )
     spare: bool = Field(
         default=True,
