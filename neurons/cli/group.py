@@ -15,7 +15,7 @@ COMMANDS: Final = {
     "engine": ("cli.servers:engine", "Load models once and serve them to neurons."),
     "chain": ("cli.servers:chain", "Run a local chain."),
     "localnet": ("localnet.cli:localnet", "A whole network on this machine, with real models."),
-    "models": ("cli.models:app", "Prepare models and list them."),
+    "models": ("cli.models:app", "Prepare models, list them, say what fits this box, bench them."),
     "doctor": ("cli.doctor:app", "Look whether a node can run, and say what to do."),
     "wallet": ("cli.wallets:app", "Create and show wallets."),
     "subnets": ("cli.listings:subnets", "The subnets of a chain, or those installed here."),

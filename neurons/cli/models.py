@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ranvier.neurons.cli.bench import bench
+from ranvier.neurons.cli.fit import fit
+from ranvier.neurons.cli.shelf import list_models
 from ranvier.neurons.cli.tables import show
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Prepare models, list them, count what they look like."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Prepare models, list them, say what fits this box, bench them.",
 )
 
 
@@ -35,24 +40,9 @@ def prepare(
         make(names or [name for name, one in RECIPES.items() if not one.on_demand], Bars(bars), force=force)
 
 
-@app.command("list")
-def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-) -> None:
-    """The models that can be prepared, and whether they are."""
-    from ranvier.engines.prepare import RECIPES
-    from ranvier.engines.store import Store
-
-    store = Store()
-    rows = [
-        (name, recipe.package.requirement, _place(store.path(name), ready=store.has(name)))
-        for name, recipe in RECIPES.items()
-    ]
-    show(("model", "source", "prepared"), rows, as_json=as_json)
-
-
-def _place(path: Path, *, ready: bool) -> str:
-    return str(path) if ready else ""
+app.command("list")(list_models)
+app.command()(fit)
+app.command()(bench)
 
 
 class Bars:

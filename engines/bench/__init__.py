@@ -1,0 +1,1 @@
+"""What an engine does here: a real worker process under load of growing size, its speed and its memory."""
