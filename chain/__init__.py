@@ -32,11 +32,13 @@ from ranvier.chain.calls import (
     Transfer,
     Vote,
 )
+from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.client import ChainClient
 from ranvier.chain.commitments import commit_hash
 from ranvier.chain.connect import connect
 from ranvier.chain.errors import (
     BackEndMissing,
+    BadCheckpoint,
     BadGenesis,
     BadReply,
     CallRefused,
@@ -46,6 +48,7 @@ from ranvier.chain.errors import (
     NotFound,
     OutcomeUnknown,
     PortOccupied,
+    ReplayDiffers,
     StateUnusable,
     UnknownNetwork,
     WalletError,
@@ -79,6 +82,7 @@ __all__ = [
     "AddStake",
     "AxonInfo",
     "BackEndMissing",
+    "BadCheckpoint",
     "BadGenesis",
     "BadReply",
     "BecomeDelegate",
@@ -89,6 +93,7 @@ __all__ = [
     "ChainError",
     "ChainTimeout",
     "ChainUnreachable",
+    "Checkpoint",
     "CloseMotion",
     "CommitTimelocked",
     "CommitWeights",
@@ -118,6 +123,7 @@ __all__ = [
     "Register",
     "RegisterWork",
     "RemoveStake",
+    "ReplayDiffers",
     "RevealWeights",
     "RootRegister",
     "Serve",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ranvier.chain.remedies import remedy
 
 
@@ -89,6 +91,25 @@ class BadGenesis(ChainError):
 
 class StateUnusable(ChainError):
     """The stored state cannot be used: damaged, of a newer version, or in use by another process."""
+
+
+class BadCheckpoint(ChainError):
+    """A checkpoint cannot be read, does not hold what it says, or has no place where it is to go."""
+
+    def __init__(self, where: Path, reason: str) -> None:
+        self.where, self.reason = where, reason
+        super().__init__(f"the checkpoint at {where} cannot be used: {reason}")
+
+
+class ReplayDiffers(ChainError):
+    """A chain that was made again came out as another one, from `block` on."""
+
+    def __init__(self, block: int, reason: str) -> None:
+        self.block, self.reason = block, reason
+        super().__init__(
+            f"block {block} differs when it is made again: {reason}. It was made by other rules, or its "
+            "file was changed; restore a copy"
+        )
 
 
 class NotFound(ChainError):

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo
 from ranvier.chain.calls import Call
+from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.client import Keypair
 from ranvier.chain.earned import add_up
 from ranvier.chain.errors import CallRefused, ChainTimeout, ChainUnreachable
@@ -47,6 +48,8 @@ _EPOCHS = TypeAdapter(tuple[Epoch, ...])
 _INTEGER = TypeAdapter(int)
 _TEXT = TypeAdapter(str)
 _CALL_STATE = TypeAdapter(CallState)
+_CHECKPOINT = TypeAdapter(Checkpoint)
+MOST_CHECKPOINT: Final = 1 << 30
 _PAUSE: Final = 1.0
 
 
@@ -133,6 +136,12 @@ class LocalChain:
     async def state_hash(self) -> str:
         """A hash over the whole state, equal for equal calls on an equal genesis."""
         return await self._get(_TEXT, "/v1/state-hash")
+
+    async def checkpoint(self, *, deadline: float = 60.0) -> Checkpoint:
+        """The whole chain at the newest block, to be restored elsewhere."""
+        return await self._transport.ask(
+            _CHECKPOINT, "/v1/checkpoint", deadline=deadline, most=MOST_CHECKPOINT
+        )
 
     async def events(self, since_block: int) -> tuple[Event, ...]:
         """Events of blocks after `since_block`, oldest first."""

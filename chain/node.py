@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ranvier.chain.birth import first_state
+from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.clock import WallClock, stamp
 from ranvier.chain.errors import BadGenesis, ChainError, StateUnusable
 from ranvier.chain.genesis import Genesis
@@ -85,6 +86,12 @@ class ChainNode:
         async with self._making:
             self._check_alive()
             return await self._work(lambda: state_hash(self._state))
+
+    async def checkpoint(self) -> Checkpoint:
+        """The whole state of the newest block."""
+        async with self._making:
+            self._check_alive()
+            return await self._work(lambda: Checkpoint.of(self._state, self.genesis))
 
     async def receive(self, signed: SignedCall) -> str:
         """Let a signed call into the pool; returns its hash. Raises `CallRefused`.

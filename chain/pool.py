@@ -24,6 +24,8 @@ class Waiting:
     signer: str
     valid_until: int
     call: Call
+    signed: SignedCall | None = None
+    """As it came, to be kept for a replay."""
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Pool:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             raise CallRefused("MalformedCall", f"{place}: {first['msg']}", "call") from error
-        return Waiting(signed.hash(self.genesis), signed.signer, signed.valid_until, call)
+        return Waiting(signed.hash(self.genesis), signed.signer, signed.valid_until, call, signed)
 
     def add(self, waiting: Waiting) -> None:
         """Let a checked call wait; one that waits already stays as it is."""

@@ -37,6 +37,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/events", _events)
     app.router.add_get("/v1/issuance", _issuance)
     app.router.add_get("/v1/state-hash", _state_hash)
+    app.router.add_get("/v1/checkpoint", _checkpoint)
     app.router.add_get("/v1/balances/{ss58}", _balance)
     app.router.add_get("/v1/stakes/{ss58}", _stake)
     app.router.add_get("/v1/subnets", _of_state(views.subnets))
@@ -124,6 +125,11 @@ async def _issuance(request: web.Request) -> web.Response:
 
 async def _state_hash(request: web.Request) -> web.Response:
     return reply(await request.app[NODE].hash_state())
+
+
+async def _checkpoint(request: web.Request) -> web.Response:
+    made = await request.app[NODE].checkpoint()
+    return web.Response(text=made.model_dump_json(), content_type="application/json")
 
 
 async def _balance(request: web.Request) -> web.Response:

@@ -40,7 +40,8 @@ def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Seq
         Event(number, index, name, data) for index, (name, data) in enumerate(ran + context.events)
     )
     records = encode(state, sorted(state.take_changed()))
-    return Commit(state.head, records, outcomes, events, tuple(epochs))
+    signed = tuple(waiting.signed for waiting in calls if waiting.signed is not None)
+    return Commit(state.head, records, outcomes, events, tuple(epochs), signed)
 
 
 def _carry_out(context: Context, waiting: Waiting) -> Outcome:

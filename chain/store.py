@@ -14,9 +14,10 @@ from typing import Any
 
 from ranvier.chain.errors import StateUnusable, WrongChain
 from ranvier.chain.models import Block, Epoch, EpochRow, Event
+from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256
 """Blocks after a call's last valid one during which its outcome can still be asked for."""
@@ -32,6 +33,8 @@ CREATE TABLE epoch (netuid INTEGER, block INTEGER, uid INTEGER, hotkey TEXT NOT 
     dividends INTEGER NOT NULL, server INTEGER NOT NULL, validator INTEGER NOT NULL,
     PRIMARY KEY (netuid, block, uid)) WITHOUT ROWID;
 CREATE INDEX epoch_age ON epoch (block);
+CREATE TABLE signed (block INTEGER, idx INTEGER, body TEXT NOT NULL, PRIMARY KEY (block, idx)) WITHOUT ROWID;
+CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -56,6 +59,7 @@ class Commit:
     outcomes: tuple[Outcome, ...] = ()
     events: tuple[Event, ...] = ()
     epochs: tuple[EpochRecord, ...] = ()
+    signed: tuple[SignedCall, ...] = ()
 
 
 @dataclass
@@ -93,8 +97,10 @@ class Store:
         return self._meta("genesis") is None
 
     def begin(self, genesis: str, genesis_hash: str, first: Commit) -> None:
-        """Write the genesis and block 0 at once."""
+        """Write the genesis and the first block (that of the genesis, or of a checkpoint) at once."""
         with self._transaction():
+            kept = [(name, value) for name, value in first.records.items() if value is not None]
+            self._db.executemany("INSERT INTO origin VALUES (?, ?)", kept)
             rows = (("genesis", genesis), ("genesis_hash", genesis_hash))
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
             self._write(first)
@@ -113,13 +119,22 @@ class Store:
         """All state records of the newest block."""
         return dict(self._query("SELECT name, value FROM state"))
 
+    def origin(self) -> dict[str, str]:
+        """All state records of the first block that this store knows."""
+        return dict(self._query("SELECT name, value FROM origin"))
+
+    def signed(self, block: int) -> list[SignedCall]:
+        """The calls that a block holds, in order."""
+        rows = self._query("SELECT body FROM signed WHERE block = ? ORDER BY idx", block)
+        return [SignedCall.model_validate_json(body) for (body,) in rows]
+
     def commit(self, commit: Commit, *, forget_before: int) -> None:
-        """Write a block; history of blocks before `forget_before` and calls that cannot return go."""
+        """Write a block; events and epochs before `forget_before` go, and outcomes of calls that cannot return."""
         with self._transaction():
             self._write(commit)
             self._db.execute("DELETE FROM call WHERE valid_until < ?", (commit.block.number - OUTCOMES_KEPT,))
-            for table, column in (("event", "block"), ("epoch", "block"), ("block", "number")):
-                self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", (forget_before,))  # noqa: S608
+            for table in ("event", "epoch"):
+                self._db.execute(f"DELETE FROM {table} WHERE block < ?", (forget_before,))  # noqa: S608
 
     def outcome(self, call_hash: str) -> Outcome | None:
         """What became of a call whose last valid block has not passed."""
@@ -169,6 +184,10 @@ class Store:
             "INSERT INTO event VALUES (?, ?, ?, ?)",
             [(e.block, e.index, e.name, json.dumps(e.data)) for e in commit.events],
         )
+        run(
+            "INSERT INTO signed VALUES (?, ?, ?)",
+            [(block.number, index, call.model_dump_json()) for index, call in enumerate(commit.signed)],
+        )
         run("INSERT INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _epoch_rows(block.number, commit.epochs))
 
     def _prepare(self) -> None:
@@ -177,6 +196,11 @@ class Store:
             raise StateUnusable(
                 f"{self.folder / FILE_NAME} has schema {version}, this program knows {SCHEMA_VERSION}; "
                 "use a newer program or another state folder"
+            )
+        if 0 < version < SCHEMA_VERSION:
+            raise StateUnusable(
+                f"{self.folder / FILE_NAME} has schema {version}, this program writes {SCHEMA_VERSION}; use "
+                "the program that wrote it, or start afresh with another state folder"
             )
         if version == 0:
             # executescript ends no transaction of ours: the version is written in the same one.

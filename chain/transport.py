@@ -36,6 +36,7 @@ class _Request:
     query: Mapping[str, str] | None
     body: bytes | None
     again: bool
+    most: int
     trouble: str = ""
 
 
@@ -61,16 +62,17 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         again: bool = True,
+        most: int = _MOST_BYTES,
     ) -> T:
         """GET, or POST where there is a body, and read the reply as `kind`.
 
         `held` are the seconds of the deadline for which the server may hold its reply back; `again=False` sends only
-        once. Raises `ChainUnreachable`, `ChainTimeout`, `WrongChain`, `BadReply`, and
-        what the server reports: `CallRefused`, `NotFound`, `StateUnusable`.
+        once; `most` is how many bytes are read. Raises `ChainUnreachable`, `ChainTimeout`, `WrongChain`, `BadReply`,
+        and what the server reports: `CallRefused`, `NotFound`, `StateUnusable`.
         """
         if self.closed:
             raise ChainUnreachable(self.endpoint, "this client is closed")
-        request = _Request(path, query, body, again)
+        request = _Request(path, query, body, again, most)
         try:
             async with asyncio.timeout(deadline):
                 if not again:
@@ -129,7 +131,7 @@ class Transport:
             headers=headers,
             allow_redirects=False,
         ) as response:
-            data = await _bounded(response)
+            data = await _bounded(response, request.most)
             self._recognise(response)
             if response.status >= 300:
                 _report(data, response.status, self.endpoint)
@@ -151,12 +153,12 @@ def _shown(error: Exception) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
     data = bytearray()
     async for piece in response.content.iter_chunked(1 << 16):
         data += piece
-        if len(data) > _MOST_BYTES:
-            raise BadReply(f"{response.url} sent more than {_MOST_BYTES} bytes; ask for less history")
+        if len(data) > most:
+            raise BadReply(f"{response.url} sent more than {most} bytes; ask for less history")
     return bytes(data)
 
 

@@ -54,6 +54,8 @@ CODES: Final[Mapping[str, ExitCode]] = {
     "BackEndMissing": ExitCode.UNKNOWN_NETWORK,
     "BadGenesis": ExitCode.CONFIG,
     "StateUnusable": ExitCode.CORRUPT_STATE,
+    "BadCheckpoint": ExitCode.CORRUPT_STATE,
+    "ReplayDiffers": ExitCode.CORRUPT_STATE,
     "WrongChain": ExitCode.CORRUPT_STATE,
     "WalletError": ExitCode.WALLET,
     "ChainError": ExitCode.CHAIN_REFUSED,

@@ -13,7 +13,7 @@ COMMANDS: Final = {
     "miner": ("cli.nodes:miner", "Answer a subnet's requests and earn."),
     "validator": ("cli.nodes:validator", "Ask, verify, score and set weights."),
     "engine": ("cli.servers:engine", "Load models once and serve them to neurons."),
-    "chain": ("cli.servers:chain", "Run a local chain."),
+    "chain": ("cli.chains:app", "Run a local chain."),
     "localnet": ("localnet.cli:localnet", "A whole network on this machine, with real models."),
     "models": ("cli.models:app", "Prepare models, list them, say what fits this box, bench them."),
     "doctor": ("cli.doctor:app", "Look whether a node can run, and say what to do."),

@@ -1,4 +1,4 @@
-"""``ranvier engine`` and ``ranvier chain``."""
+"""``ranvier engine``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ranvier.neurons.cli.running import run_until_signal
-
 if TYPE_CHECKING:
-    from ranvier.chain import Genesis
-    from ranvier.neurons.config import ChainSettings, EngineSettings
+    from ranvier.neurons.config import EngineSettings
 
 Config = Annotated[Path | None, typer.Option(help="TOML file; flags and RANVIER_... variables override it.")]
 Show = Annotated[
@@ -84,72 +81,7 @@ def _pairs(light: list[str] | None) -> dict[str, str] | None:
     return {model: file for model, _, file in pairs} or None
 
 
-def chain(
-    config: Config = None,
-    state: Annotated[str | None, typer.Option(help="Folder of the chain's state.")] = None,
-    genesis: Annotated[str | None, typer.Option(help="Genesis file for a new chain.")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Settings of a new chain: local, 2024, article or 2026.")
-    ] = None,
-    fair_launch: Annotated[
-        bool | None,
-        typer.Option("--fair-launch", help="Nothing is there before; first places are given for work."),
-    ] = None,
-    block_time: Annotated[float | None, typer.Option(help="Seconds between blocks of a preset.")] = None,
-    host: Annotated[str | None, typer.Option(help="Interface to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-    show_config: Show = False,
-) -> None:
-    """Run a local chain until SIGTERM."""
-    from ranvier.neurons.config import ChainSettings, load_one
-    from ranvier.neurons.config.sample import render
-    from ranvier.neurons.logs import configure
-
-    new: dict[str, Any] = {"preset": preset, "fair_launch": fair_launch, "block_time": block_time}
-    flags = {"state": state, "genesis": genesis, "host": host, "port": port, **new}
-    settings = load_one(ChainSettings, config, flags)
-    if show_config:
-        typer.echo(render(settings), nl=False)
-        return
-    configure(settings.log)
-    genesis_ = _genesis(settings)
-    run_until_signal(lambda stop: _serve_chain(settings, genesis_, stop))
-
-
-def _genesis(settings: ChainSettings) -> Genesis | None:
-    """The file's, the preset's, or none for a chain that was started before. Raises `BadGenesis` and `ConfigError`."""
-    from ranvier.chain import Genesis, preset_genesis
-    from ranvier.neurons.errors import ConfigError
-
-    if settings.genesis and settings.preset:
-        raise ConfigError("preset", "name a genesis file or a preset, not both")
-    if settings.genesis:
-        return Genesis.read(Path(settings.genesis).expanduser())
-    if not settings.preset:
-        return None
-    changes: dict[str, Any] = {"block_time": settings.block_time} if settings.block_time else {}
-    return preset_genesis(settings.preset, fair_launch=settings.fair_launch, **changes)
-
-
 def _serve_engine(settings: EngineSettings) -> None:
     from ranvier.neurons.engine import serve_engine
 
     asyncio.run(serve_engine(settings, ready=lambda endpoint: typer.echo(f"engine at {endpoint}")))
-
-
-async def _serve_chain(settings: ChainSettings, genesis: Genesis | None, stop: asyncio.Event) -> None:
-    from ranvier.chain.server import serve
-
-    server = asyncio.ensure_future(
-        serve(
-            *(settings.folder, genesis, settings.host, settings.port),
-            ready=lambda running: typer.echo(f"chain at {running.endpoint}"),
-        )
-    )
-    stopped = asyncio.ensure_future(stop.wait())
-    done, _ = await asyncio.wait((server, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if server in done:
-        server.result()
-    server.cancel()
-    await asyncio.gather(server, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""A whole chain at one block as a file: made while it runs, restored elsewhere, carried on from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ranvier.chain.errors import BadCheckpoint
+from ranvier.chain.genesis import Genesis
+from ranvier.chain.models import Block
+from ranvier.chain.records import decode, encode, names, state_hash
+from ranvier.chain.state import ChainState
+from ranvier.chain.store import Commit, Store
+
+
+class Checkpoint(BaseModel):
+    """State records by name, with the hash that they must have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    genesis: Genesis
+    block: Block
+    state_hash: str
+    records: dict[str, str]
+
+    @classmethod
+    def of(cls, state: ChainState, genesis: Genesis) -> Checkpoint:
+        """The state as it is now."""
+        written = encode(state, names(state))
+        kept = {name: value for name, value in written.items() if value is not None}
+        return cls(genesis=genesis, block=state.head, state_hash=state_hash(state), records=kept)
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """From a file. Raises `BadCheckpoint`."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise BadCheckpoint(path, f"it cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            raise BadCheckpoint(path, f"{where}: {fault['msg']}") from error
+
+    def write(self, path: Path) -> None:
+        """Into a file, whole or not at all."""
+        draft = path.with_name(path.name + ".part")
+        draft.write_text(self.model_dump_json())
+        draft.replace(path)
+
+    def restore(self, folder: Path) -> None:
+        """Into an empty folder, from which a chain then goes on. Raises `BadCheckpoint` and `StateUnusable`."""
+        try:
+            state = decode(self.records, self.genesis.existential_deposit)
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise BadCheckpoint(folder, f"its records are damaged ({error!r})") from error
+        found = state_hash(state)
+        if found != self.state_hash or state.ledger.total() != state.ledger.issuance:
+            raise BadCheckpoint(folder, f"its records have the state hash {found}, not {self.state_hash}")
+        store = Store(folder)
+        try:
+            if not store.is_empty():
+                raise BadCheckpoint(folder, "this folder holds a chain already; name an empty one")
+            store.begin(self.genesis.model_dump_json(), self.genesis.hash(), Commit(self.block, self.records))
+        finally:
+            store.close()
