@@ -66,7 +66,7 @@ class Genesis(_Part):
     `era` names the rules ("2024", or "y2" for those of 2026), `block_time` the seconds between blocks of the
     wall clock; under the manual clock blocks come only when asked for, and their timestamps are
     `block_time` apart. `started_at` is the timestamp of block 0, seconds since 1970. `history` is how many
-    blocks back events, epochs and block headers can be asked for.
+    blocks back events and epochs can be asked for; blocks and their calls are kept.
     """
 
     name: str = Field(default="local", min_length=1, max_length=64)
