@@ -74,7 +74,12 @@ def _load(plan: WorkerPlan) -> Host:
 
         torch.set_num_threads(plan.threads)
     disable_progress_bar()
-    models = loader.load([Spec.parse(text) for text in plan.models])
+    specs = [Spec.parse(text) for text in plan.models]
+    if any(one.kind == "image" for one in specs):
+        from diffusers.utils.logging import disable_progress_bar as disable_that_of_diffusers
+
+        disable_that_of_diffusers()
+    models = loader.load(specs)
     return LocalHost(models, max_batch=plan.batch, max_queue=plan.queue)
 
 

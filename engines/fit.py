@@ -16,7 +16,7 @@ from ranvier.engines.shape import BYTES, Shape
 
 PROCESS: Final = {"text": 440 << 20, "image": 420 << 20, "classify": 360 << 20, "embed": 360 << 20}
 """A worker with its libraries, tokenizer included, before any weights."""
-LLAMA: Final = 120 << 20
+LLAMA: Final = 150 << 20
 """The same with llama.cpp."""
 CUDA: Final = 600 << 20
 """What a process takes of a GPU before any weights."""

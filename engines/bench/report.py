@@ -61,6 +61,11 @@ class Bench(Figures):
     laps: tuple[Lap, ...] = ()
 
     @property
+    def kind(self) -> str:
+        """Of the model: only alike work is compared."""
+        return self.model.partition("=")[0]
+
+    @property
     def done(self) -> tuple[Lap, ...]:
         """Laps with figures."""
         return tuple(one for one in self.laps if not one.lack)

@@ -13,6 +13,7 @@ from typing import Final, Self
 from ranvier.engines.bench import loads
 from ranvier.engines.bench.loads import Done, Sizes
 from ranvier.engines.bench.report import UNITS, Bench, Lap
+from ranvier.engines.box import cpu_name
 from ranvier.engines.client import EngineClient
 from ranvier.engines.errors import EngineError, EngineUnreachable
 from ranvier.engines.fit import Load, estimate
@@ -141,7 +142,7 @@ async def _told(track: Track, course: Course, info: ModelInfo, laps: Sequence[La
         engine="llama.cpp" if course.llama else "ranvier",
         unit=UNITS[course.kind],
         device=info.device or course.device,
-        device_name=devices[0].name if devices else "",
+        device_name=devices[0].name if devices else cpu_name() if course.device == "cpu" else "",
         dtype=info.dtype or "as stored",
         threads=course.threads,
         prompt_tokens=course.tokens.prompt if text else 0,
@@ -163,7 +164,10 @@ async def _measured(track: Track, course: Course, info: ModelInfo, shape: Shape 
         return Lap(size=size, lack=str(error)[:300])
     expected = 0
     if shape is not None:
-        load = Load(size, lap.context)
+        slots = (
+            max(course.sizes) if course.llama else size
+        )  # llama.cpp has memory for all slots from the start
+        load = Load(slots, lap.context)
         expected = estimate(shape, info.dtype or "bfloat16", load, cpu=course.device == "cpu").total
     return lap.model_copy(
         update={

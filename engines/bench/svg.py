@@ -83,6 +83,8 @@ def _legend(number: int, one: Bench) -> str:
 
 
 def _round(value: float) -> float:
-    """The next number that is easy to read at a quarter: 1, 2, 4, 6, 8 times a power of ten."""
+    """The next number that is easy to read at each quarter."""
     power = 10 ** math.floor(math.log10(value)) if value > 0 else 1.0
-    return next(float(step * power) for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
+    return next(
+        float(step * power) for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if step * power >= value
+    )

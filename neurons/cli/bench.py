@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ranvier.engines.bench.run import Course
     from ranvier.engines.shape import Shape
 
-WIDTH = 30
+WIDTH = 24
 """Cells of the longest bar."""
 
 
@@ -143,7 +143,8 @@ def _compare(benches: Sequence[Bench]) -> None:
     """Which is the faster choice at which concurrency."""
     from ranvier.engines.bench.report import faster
 
-    for count, best, times in faster(benches):
-        typer.echo(
-            f"{count:>4} at once: {best.model} by {best.engine} is {times:.1f} times as fast as the next"
-        )
+    for kind in dict.fromkeys(one.kind for one in benches):
+        for count, best, times in faster([one for one in benches if one.kind == kind]):
+            typer.echo(
+                f"{count:>4} at once: {best.model} by {best.engine} is {times:.1f} times as fast as the next"
+            )
