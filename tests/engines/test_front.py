@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -396,8 +397,10 @@ async def test_workers_tell_their_memory_through_the_front(tiny_folder: Path) ->
             await client.generate(request())
             (state,) = await client.state()
             page = (await client.metrics()).decode()
+            health = json.loads(await client._get("/health", 5.0))
     finally:
         await server.stop()
+    assert [one["pid"] for one in health["workers"]] == [state.pid]
     assert (state.worker, state.pid) == ("0", made.workers[0].pid)
     assert state.models == (f"text={tiny_folder}",)
     assert state.resident > 100 << 20, "torch is in there"
