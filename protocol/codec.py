@@ -19,6 +19,9 @@ FRAME: Final = "application/x-ranvier-frame"
 PACKED: Final = "+zlib"
 SEALED: Final = "+sealed"
 
+MAX_FAULTS: Final = 256
+"""Beyond so many, the first is not named."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -45,7 +48,7 @@ def read_request(synapse: type[Synapse], body: bytes, query: Query, limit: int) 
     """The request's model; ``limit`` caps the unpacked bytes. Raises `Refusal`."""
     try:
         plain = unpack(body, limit) if query.packed else body
-        return _read(synapse, plain, binary=query.binary)
+        return _read(synapse, plain, binary=query.binary, most=synapse.max_values)
     except ValueError as error:
         raise Refusal(Code.INVALID_REQUEST, fault(error)) from error
 
@@ -59,19 +62,21 @@ def read_reply(synapse: type[Synapse], encoded: Encoded, query: Query, limit: in
         if form != (FRAME if query.binary else JSON):
             raise InvalidReply(f"the reply is {form[:64]!r}, which was not asked for")
         reply: type[BaseModel] = synapse.Reply
-        return _read(reply, body, binary=query.binary)
+        return _read(reply, body, binary=query.binary, most=synapse.max_values)
     except ValueError as error:
         raise InvalidReply(f"the reply is not what {synapse.__name__} declares: {fault(error)}") from error
 
 
-def _read(model: type[M], body: bytes, *, binary: bool) -> M:
-    return read_frame(model, body) if binary else read_text(model, body)
+def _read(model: type[M], body: bytes, *, binary: bool, most: int) -> M:
+    return read_frame(model, body, most=most) if binary else read_text(model, body, most=most)
 
 
 def fault(error: ValueError) -> str:
     """The first fault, short, without echoing what was sent."""
     if not isinstance(error, ValidationError):
         return str(error)[:120]
+    if error.error_count() > MAX_FAULTS:  # to show one, all would be written out
+        return f"{error.error_count()} faults"
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])[:64]
     return f"{place or 'body'}: {first['msg'][:120]}"

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel
 
 from ranvier.protocol.buffers import BufferSink, BufferSource
-from ranvier.protocol.text import read_text
+from ranvier.protocol.text import MAX_VALUES, read_text
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,11 +31,14 @@ def write_frame(model: BaseModel) -> bytes:
     return join(head, sink.buffers)
 
 
-def read_frame(model: type[M], frame: bytes) -> M:
-    """The model that a frame holds. Raises ValueError (of pydantic: ``ValidationError``) for any other bytes."""
+def read_frame(model: type[M], frame: bytes, *, most: int = MAX_VALUES) -> M:
+    """The model that a frame holds; ``most`` caps the values of its head.
+
+    Raises ValueError (of pydantic: ``ValidationError``) for any other bytes.
+    """
     head, buffers = split(frame)
     source = BufferSource(buffers)
-    value = read_text(model, head, source)
+    value = read_text(model, head, source, most=most)
     if source.untaken:
         raise ValueError(f"{source.untaken} buffers of the frame belong to no field")
     return value

@@ -127,11 +127,9 @@ def streamed(
     return Answered(target, elapsed, reply, size)
 
 
-def with_partial(outcome: Outcome[Any], pieces: list[str]) -> Outcome[Any]:
+def with_partial(outcome: Outcome[Any], text: str) -> Outcome[Any]:
     """The outcome with the text that came before it; an answer needs none."""
-    return (
-        outcome if isinstance(outcome, Answered) or not pieces else replace(outcome, partial="".join(pieces))
-    )
+    return outcome if isinstance(outcome, Answered) or not text else replace(outcome, partial=text)
 
 
 async def lines(incoming: Incoming, limit: int) -> AsyncIterator[bytes]:

@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from ranvier.protocol.btauth import Signed
-from ranvier.protocol.codec import SEALED
+from ranvier.protocol.codec import SEALED, fault
 from ranvier.protocol.errors import InvalidReply, Refusal
 from ranvier.protocol.keys import Keypair, sign
 from ranvier.protocol.replies import FrameChain, check, stream_payload
 from ranvier.protocol.seal import Session
-from ranvier.protocol.text import read_values
+from ranvier.protocol.text import MAX_VALUES, read_values
 
 STREAM_TYPE: Final = "application/x-ranvier-stream"
 
@@ -76,6 +76,8 @@ class StreamReader:
     hotkey: str
     digest: bytes
     session: Session | None = None
+    most: int = MAX_VALUES
+    """JSON values in one line."""
     reply: dict[str, Any] | None = None
     refusal: dict[str, Any] | None = None
     finished: bool = False
@@ -87,9 +89,9 @@ class StreamReader:
     def take(self, line: bytes) -> str | None:
         """Read one line; a piece of text, or None for the frames that end the stream. Raises `InvalidReply`."""
         try:
-            frame = read_values(self._open(line))
+            frame = read_values(self._open(line), most=self.most)
         except ValueError as error:
-            raise InvalidReply("a stream frame is not JSON") from error
+            raise InvalidReply(f"a stream frame is not JSON that is read: {fault(error)}") from error
         if self.finished or not isinstance(frame, dict) or len(frame) != 1:
             raise InvalidReply("a stream frame is out of place")
         if "signature" in frame:

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from ranvier.protocol.text import MAX_VALUES
+
 
 class Reply(BaseModel):
     """Base of replies: immutable, unknown fields refused, no NaN or infinity."""
@@ -28,6 +30,10 @@ class Synapse(BaseModel):
     Reply: ClassVar[type[Any]] = Reply
     max_reply: ClassVar[int] = 1 << 20
     """Bytes of a reply, unpacked, that a dendrite reads. Declare more where replies are pictures or large tensors."""
+    max_values: ClassVar[int] = MAX_VALUES
+    """JSON values of a request, and of a reply, that are read: half a kilobyte of memory each, for a moment. Declare
+    more where a reply is thousands of numbers and cannot be a `Tensor`.
+    """
     required_hash_fields: ClassVar[tuple[str, ...]] = ()
     """For the 10.x wire alone: fields whose hash it signs. Ours signs the whole body."""
     legacy_torch: ClassVar[bool] = False

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from ranvier.protocol.caller import Target
 from ranvier.protocol.codec import fault
@@ -19,6 +19,7 @@ from ranvier.protocol.legacy.values import TORCH, json_values, read_values
 from ranvier.protocol.outcome import Answered, Invalid, Outcome, Refused
 from ranvier.protocol.synapse import Synapse
 from ranvier.protocol.tensor import Tensor
+from ranvier.protocol.text import read_values as read_json
 
 SESSION: Final = str(uuid.uuid4())
 """One for each process, as the original has one for each dendrite."""
@@ -79,9 +80,9 @@ def legacy_outcome(
 ) -> Outcome[Any]:
     """What a 10.x axon's response means. Raises `InvalidReply` for one that cannot be read."""
     try:
-        content = from_json(body, allow_inf_nan=False)
+        content = read_json(body, most=type(request).max_values)
     except ValueError as error:
-        raise InvalidReply(f"status {status} without JSON") from error
+        raise InvalidReply(f"status {status} without JSON that can be read: {fault(error)}") from error
     if not isinstance(content, dict):
         raise InvalidReply("the reply is not an object")
     shown = headers.get(f"{AXON}status_code", str(status))

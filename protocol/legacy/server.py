@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from ranvier.protocol.btauth import MAX_AGE_NS, MAX_SKEW_NS
 from ranvier.protocol.caller import Caller
 from ranvier.protocol.codec import fault
@@ -20,6 +18,7 @@ from ranvier.protocol.legacy.signing import AXON, BODY_HASH, DENDRITE, OLDEST, b
 from ranvier.protocol.legacy.values import read_values
 from ranvier.protocol.limits import Limits
 from ranvier.protocol.synapse import Reply, Synapse
+from ranvier.protocol.text import read_values as read_json
 
 _DIGITS = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
 _SIGNATURE = re.compile(r"0x[0-9a-f]{128}", re.ASCII)
@@ -112,7 +111,7 @@ def read_legacy_call(
     if served is None:
         raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
     try:
-        content = from_json(body, allow_inf_nan=False)
+        content = read_json(body, most=served.synapse.max_values)
         synapse, torch = read_values(served.synapse, content if isinstance(content, dict) else {})
         hashed = body_hash(synapse, torch=bool(torch))
     except ValueError as error:

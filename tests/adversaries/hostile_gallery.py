@@ -152,6 +152,32 @@ def bombs() -> dict[str, Exhibit]:
         "numbers without end": Exhibit(
             signed(b'{"text":[' + b"0," * 500_000 + b"0]}"), "Invalid", "not what Echo declares"
         ),
+        "lists of lists, and not deep": Exhibit(
+            signed(b'{"text":[' + b",".join([b"[" * 190 + b"]" * 190] * 2500) + b"]}"),
+            "Invalid",
+            "more than 32768 values",
+        ),
+        "objects of objects": Exhibit(
+            signed(b'{"text":[' + b",".join([b'{"":' * 190 + b"0" + b"}" * 190] * 1000) + b"]}"),
+            "Invalid",
+            "more than 32768 values",
+        ),
+        "as many values as may be, in objects": Exhibit(
+            signed(b'{"text":[' + b",".join([b'{"":' * 190 + b"0" + b"}" * 190] * 170) + b"]}"),
+            "Invalid",
+            "not what Echo declares",
+        ),
+        "unknown fields": Exhibit(
+            signed(b'{"text":"a"' + b"".join(b',"%x":0' % number for number in range(32_000)) + b"}"),
+            "Invalid",
+            "32000 faults",
+        ),
+        "a stream's reply of lists": Exhibit(
+            frames(b'{"reply":{"text":[' + b",".join([b"[" * 190 + b"]" * 190] * 2000) + b"]}}"),
+            "Invalid",
+            "more than 32768 values",
+            "stream",
+        ),
         "a number of a million digits": Exhibit(
             signed(b'{"text":"a","number":' + b"9" * 1_000_000 + b"}"), "Invalid", "not what Echo declares"
         ),
