@@ -67,6 +67,7 @@ class Room:
     def _hold(self, stay: Stay) -> None:
         self._free -= stay.size
         self._stays.add(stay)
+        stay.since = asyncio.get_running_loop().time()
 
     def _admit(self) -> None:
         while self._waiting and self._waiting[0][0].size <= self._free:
@@ -85,7 +86,8 @@ class Room:
         self._timer = None
         if not self._waiting:
             return
-        for stay in [stay for stay in self._stays if stay.came < LEAST]:
+        before = asyncio.get_running_loop().time() - PATIENCE
+        for stay in [stay for stay in self._stays if stay.came < LEAST and stay.since <= before]:
             stay.evict()
         if self._waiting:
             self._watch()
@@ -94,13 +96,15 @@ class Room:
 class Stay:
     """One large reply's place in the room."""
 
-    __slots__ = ("_evicted", "_leave", "_room", "came", "size")
+    __slots__ = ("_evicted", "_leave", "_room", "came", "since", "size")
 
     def __init__(self, room: Room, size: int, leave: Callable[[], None]) -> None:
         self._room, self.size, self._leave = room, size, leave
         self._evicted = False
         self.came = 0
         """Bytes since the last look."""
+        self.since = 0.0
+        """When it was let in, by the loop's clock: who has just come is not slow."""
 
     def evict(self) -> None:
         """Lose the place: its reader finds the connection broken."""

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranvier.protocol.errors import InvalidReply
-from ranvier.protocol.room import LEAST, Room
+from ranvier.protocol.room import LEAST, PATIENCE, Room
+from ranvier.testing.loop import SimulatedLoop
 
 
 def never() -> None:
@@ -98,3 +99,21 @@ async def test_whoever_sends_enough_stays_and_a_slow_one_that_nobody_waits_for_t
     done.set()
     assert await stays == "stayed"
     await waits
+
+
+def test_who_has_just_come_is_not_slow() -> None:
+    """Also where the look comes just after."""
+
+    async def run() -> None:
+        room, began = Room(100), asyncio.get_running_loop().time()
+
+        async def one(seconds: float) -> float:
+            async with room.stay(100, never):
+                await asyncio.sleep(seconds)
+            return asyncio.get_running_loop().time() - began
+
+        ends = await asyncio.gather(*(one(PATIENCE * 0.9) for _ in range(4)))
+        assert ends == pytest.approx([PATIENCE * 0.9 * (place + 1) for place in range(4)])
+
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        runner.run(run())
