@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ranvier.protocol.arrivals import FREE
 from ranvier.protocol.codec import JSON
 from ranvier.protocol.codes import Code
 from ranvier.protocol.connections import Connections
@@ -71,6 +72,7 @@ class Axon:
         """``seal_required`` refuses bodies in clear; sealed ones are always taken.
 
         ``legacy`` also answers callers of the 10.x wire, in clear: docs/legacy.md says what that leaves open.
+        ``replay`` with a file of its own guards over restarts; without one, what was sent before now is refused.
         ``observe`` hears the timeline of every request.
         """
         if legacy and seal_required:
@@ -83,7 +85,7 @@ class Axon:
             key,
             door=door,
             limits=self.limits,
-            replay=replay if replay is not None else ReplayGuard(),
+            replay=replay if replay is not None else ReplayGuard(since=now()),
             now=now,
             seal_required=seal_required,
             observe=observe,
@@ -159,6 +161,7 @@ class Axon:
             max_line_size=self.limits.max_header,
             max_field_size=self.limits.max_header,
             lingering_time=1.0,
+            read_bufsize=FREE >> 1,  # twice as much stops the reading
         )
         runner = web.ServerRunner(self._server, shutdown_timeout=1.0)  # `stop` has waited already
         await runner.setup()

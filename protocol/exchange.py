@@ -47,7 +47,7 @@ class Exchange:
         try:
             claim = read_claim(request.headers, service.key.ss58_address, service.now())
             service.look(claim.sender)
-            body = await read_body(request, service.limits)
+            body = await read_body(request, service.limits, service.arrivals)
             service.received += len(body)
             signed = self._signed = prove(claim, request.method, request.raw_path, body)
             self._mark("verified")

@@ -14,6 +14,10 @@ class Limits:
     """Of a dendrite: caps what a synapse declares as its ``max_reply``."""
     max_unverified: int = 16 << 20
     """Of a dendrite: bytes of all replies above 64 KiB that are being received; more of them wait for each other."""
+    max_unproven: int = 8 << 20
+    """Of an axon: bytes of all bodies above 64 KiB that are being received, at least four times ``max_body``. Beyond it
+    whoever sends slowest is refused.
+    """
     max_header: int = 8190
     max_connections: int = 512
     idle_timeout: float = 4.0

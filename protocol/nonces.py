@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Final
 from ranvier.protocol.btauth import MAX_AGE_NS, MAX_SKEW_NS
 from ranvier.protocol.codes import Code
 from ranvier.protocol.errors import Refusal, ReplayStateUnusable
+
+_log = logging.getLogger(__name__)
 
 RETENTION_NS: Final = MAX_AGE_NS + MAX_SKEW_NS
 RESERVE_NS: Final = 5_000_000_000
@@ -36,14 +39,17 @@ class ReplayGuard:
     It is filled only after a signature held, forgets what the freshness window refuses anyway, and is bounded: when
     full it refuses (``busy``) instead of forgetting. With ``path`` it also refuses, after a restart, everything up
     to the ceiling that the process before had reserved. Raises `ReplayStateUnusable` for a damaged file.
+
+    Without, it refuses what was sent before ``since`` (nanoseconds since 1970): the moment from which on this process
+    could have heard it. A sender whose clock goes ahead can then be replayed for as long, two seconds at most.
     """
 
-    def __init__(self, path: Path | None = None, *, capacity: int = 200_000) -> None:
+    def __init__(self, path: Path | None = None, *, capacity: int = 200_000, since: int = 0) -> None:
         self._path = path
         self._capacity = capacity
         self._seen: set[tuple[str, int]] = set()
         self._order: deque[tuple[int, tuple[str, int]]] = deque()
-        self._floor = self._read()
+        self._floor = max(self._read(), since - 1)
         self._ceiling = self._floor
 
     def __len__(self) -> int:
@@ -69,10 +75,17 @@ class ReplayGuard:
     def _reserve(self, nonce: int) -> None:
         if self._path is None or nonce <= self._ceiling:
             return
-        self._ceiling = nonce + RESERVE_NS
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(str(self._ceiling))
-        fresh.replace(self._path)
+        ceiling, fresh = nonce + RESERVE_NS, self._path.with_suffix(".new")
+        try:
+            fresh.write_text(str(ceiling))
+            fresh.replace(self._path)
+        except OSError as error:
+            # Nothing is accepted that a restart could not know of.
+            _log.error(
+                "the nonce file %s cannot be written, so no request is accepted: %s", self._path, error
+            )
+            raise Refusal(Code.BUSY, "nonces cannot be kept here now", retry_after=5.0) from error
+        self._ceiling = ceiling
 
     def _read(self) -> int:
         if self._path is None or not self._path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from ranvier.protocol.arrivals import Arrivals
 from ranvier.protocol.caller import Caller
 from ranvier.protocol.codec import Encoded
 from ranvier.protocol.codes import Code
@@ -57,6 +59,8 @@ class Service:
         observe: Observer | None,
     ) -> None:
         self.key, self.door, self.limits, self.now = key, door, limits, now
+        self.arrivals = Arrivals(max(limits.max_unproven, 4 * limits.max_body), time.monotonic)
+        """Bodies whose senders have proven nothing yet."""
         self.gate = Gate(limits)
         self.job_gate = Gate(
             replace(limits, max_concurrent=limits.max_running_jobs, max_queue=limits.max_jobs)

@@ -44,7 +44,7 @@ class LegacyExchange:
             raise Refusal(Code.UNKNOWN_SYNAPSE, "not served here")
         claim = read_legacy_claim(request.headers, service.key.ss58_address, service.now())
         service.look(claim.sender)
-        body = await read_body(request, service.limits)
+        body = await read_body(request, service.limits, service.arrivals)
         service.received += len(body)
         hotkey = prove_legacy(claim, service.key.ss58_address)
         self._mark("verified")

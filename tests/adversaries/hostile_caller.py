@@ -134,6 +134,8 @@ ODD_BODIES = (
     b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b'{"text":1}', b'{"text":null}', b'{"more":1}', b"[" * 5000,
     b'{"text":"a","more":1}', b'{"text":NaN}', b'{"text":"\\ud800"}', b'{"text":"a"}x', b'{"a":' * 3000,
 )  # fmt: skip
+LARGE = b'{"text":"' + b"x" * ((1 << 20) - 11) + b'"}'
+LISTS = b'{"text":[' + b",".join([b"[" * 190 + b"]" * 190] * 2700) + b"]}"
 VERSIONS = (b"HTTP/9.9", b"HTTP/1", b"HTP/1.1", b"", b"HTTP/1.1 x")
 FIELDS = (b"Host miner", b": x", b"\x00: x", b"A\x00b: x", b" x")
 LENGTHS = (b"-1", b"x", b"9" * 30, b"0x10", b"1,6")
@@ -210,6 +212,10 @@ KINDS: tuple[Kind, ...] = (
     Kind("says it is too large", frozenset({"too-large"}), lambda dice: Sent.signed(body=b"").raw(
         length=dice.randrange(2 << 20, 2 << 40))),
     Kind("is too large", frozenset({"too-large"}), lambda dice: Sent.signed(body=b"x" * (2 << 20)).raw()),
+    Kind("forged, as large as may be", frozenset({"bad-signature", "busy"}),
+         lambda dice: replace(Sent.signed(), body=LARGE).raw()),
+    Kind("lists of lists, as large as may be", frozenset({"invalid-request", "busy"}),
+         lambda dice: Sent.signed(body=LISTS).raw()),
     Kind("broken chunks", MALFORMED | {NO_ANSWER}, lambda dice: _chunked(
         dice.choice([b"zz\r\n", b"5\r\nab", b"-1\r\n\r\n", b"5\r\nabcdefgh\r\n", b"f" * 40 + b"\r\n"])), whole=False),
     Kind("10.x", MALFORMED | {"bad-signature", "wrong-receiver", "stale"}, _legacy),

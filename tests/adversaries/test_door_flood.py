@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from axon_process import AxonProcess
-from hostile_caller import KINDS, NO_ANSWER, Sent, codes, flood, send_all, send_once
+from hostile_caller import KINDS, LARGE, NO_ANSWER, Sent, codes, flood, send_all, send_once
 
 from ranvier.protocol.replies import REPLY_SIGNATURE
 
@@ -38,6 +41,28 @@ async def test_a_flood_of_hostile_requests(legacy: bool) -> None:
         assert codes(found)[NO_ANSWER] < count / 5
         # And it still serves.
         assert (await send_once(axon.port, Sent.signed().raw())).code == "answered"
+
+
+async def test_large_bodies_that_strangers_leave_lying() -> None:
+    """Each sends all of a megabyte but its end; whoever sends one honestly meanwhile is answered."""
+    forged = replace(Sent.signed(), body=LARGE).raw()[:-1]
+    async with AxonProcess.run() as axon, contextlib.AsyncExitStack() as stack:
+        assert (await send_once(axon.port, Sent.signed(body=LARGE).raw())).code == "answered"
+        before = await axon.asked()
+
+        async def left_lying() -> None:
+            _, writer = await asyncio.open_connection("127.0.0.1", axon.port)
+            stack.callback(writer.close)
+            with contextlib.suppress(ConnectionError):
+                writer.write(forged)
+                await asyncio.wait_for(writer.drain(), 60)
+
+        await asyncio.gather(*(left_lying() for _ in range(100)))
+        await asyncio.sleep(1.0)
+        assert (await send_once(axon.port, Sent.signed(body=LARGE).raw())).code == "answered"
+        after = await axon.asked()
+        assert after["HWM"] - before["RSS"] < 32 * MB
+        assert after["handled"] == 2
 
 
 async def test_refusals_are_small_and_say_nothing_of_what_was_sent() -> None:

@@ -135,6 +135,7 @@ async def response_of(reader: asyncio.StreamReader) -> Got:
 async def miner(**options: Any) -> AsyncIterator[tuple[Axon, Heard]]:
     heard = Heard()
     options.setdefault("door", Door.open())
+    options.setdefault("replay", ReplayGuard())  # some requests are older than the axon
     axon = Axon(options.pop("key", BOB), **options).serve(Echo, heard.__call__)
     async with axon:
         yield axon, heard

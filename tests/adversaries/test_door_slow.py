@@ -154,6 +154,25 @@ def test_six_hundred_and_fifty_of_them_keep_nobody_out() -> None:
     simulated(run())
 
 
+async def test_who_opens_many_pushes_out_his_own() -> None:
+    """Somebody elsewhere is slow, too, and the oldest of all."""
+    async with miner(Limits(max_connections=10)) as axon:
+        connections = axon._service.connections
+        raw = Sent.signed(body=b'{"text":"%s"}' % (b"x" * 2000)).raw()
+        reader, writer = await asyncio.open_connection("127.0.0.1", axon.port, local_addr=("127.0.0.2", 0))
+        writer.write(raw[:500])
+        while not connections.connections:
+            await asyncio.sleep(0.01)
+        many = [asyncio.create_task(closed_after(axon.port, nothing)) for _ in range(40)]
+        while connections.cut_off < 31:
+            await asyncio.sleep(0.01)
+        writer.write(raw[500:])
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert connections.cut_off == 31
+        writer.close()
+    await asyncio.gather(*many)
+
+
 def test_nobody_is_cut_off_at_work() -> None:
     """Longer than any time-out of the door: who was let in has the time that its request asks for."""
 

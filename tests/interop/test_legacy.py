@@ -57,6 +57,7 @@ async def serving(synapse: Any = Echo, **options: Any) -> AsyncIterator[tuple[Ax
         return synapse.Reply(answer=f"{request.text} {len(request.tags)} {caller.hotkey}")
 
     options.setdefault("door", Door.open())
+    options.setdefault("replay", ReplayGuard())  # some requests are older than the axon
     async with Axon(BOB, legacy=True, **options).serve(synapse, answer) as axon:
         yield axon, heard
 
@@ -288,7 +289,7 @@ async def test_a_handler_that_takes_too_long_is_refused() -> None:
         await asyncio.sleep(30)
 
     headers, body = sent(timeout="0.1")
-    async with Axon(BOB, door=Door.open(), legacy=True).serve(Echo, slow) as axon:
+    async with Axon(BOB, door=Door.open(), legacy=True, replay=ReplayGuard()).serve(Echo, slow) as axon:
         assert (await post(axon, headers, body))[0] == 408
 
 

@@ -29,6 +29,7 @@ from ranvier.protocol import (
     Door,
     Like,
     Refused,
+    ReplayGuard,
     Reply,
     Synapse,
     Tensor,
@@ -174,7 +175,7 @@ async def posted(changes: dict[str, Any]) -> tuple[int, int]:
     headers, body = legacy_request(ALICE, target(1), request, 5.0, time.time_ns())
     content = {**json.loads(body), **copy.deepcopy(changes)}
     async with (
-        Axon(BOB, door=Door.open(), legacy=True).serve(Scale, answer) as axon,
+        Axon(BOB, door=Door.open(), legacy=True, replay=ReplayGuard()).serve(Scale, answer) as axon,
         aiohttp.ClientSession() as session,
         session.post(f"http://127.0.0.1:{axon.port}/Scale", headers=headers, json=content) as response,
     ):
@@ -218,7 +219,7 @@ async def test_an_answer_names_types_as_its_request_did() -> None:
             return Scale.Reply(result=asked.values)
 
         async with (
-            Axon(BOB, door=Door.open(), legacy=True).serve(Scale, echo) as axon,
+            Axon(BOB, door=Door.open(), legacy=True, replay=ReplayGuard()).serve(Scale, echo) as axon,
             aiohttp.ClientSession() as session,
             session.post(f"http://127.0.0.1:{axon.port}/Scale", headers=headers, data=body) as response,
         ):

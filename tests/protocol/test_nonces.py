@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranvier.protocol import Code, NonceClock, Refusal, ReplayGuard
+from ranvier.protocol import Axon, Code, Door, NonceClock, Refusal, ReplayGuard, keypair_from_uri
 from ranvier.protocol.btauth import MAX_AGE_NS, MAX_SKEW_NS
 from ranvier.protocol.nonces import RESERVE_NS, RETENTION_NS
 
@@ -125,3 +125,23 @@ def test_the_ceiling_is_written_rarely(tmp_path: Path, monkeypatch: pytest.Monke
     for n in range(100):
         guard.accept("a", NOW + n * SECOND // 10, NOW)
     assert len(written) == 2
+
+
+def test_nothing_is_accepted_that_a_restart_could_not_know_of(tmp_path: Path) -> None:
+    """The disk is full, or gone: the next request must not pass on a ceiling that was never written."""
+    path = tmp_path / "gone" / "ceiling"
+    guard = ReplayGuard(path)
+    assert [verdict(guard, "a", NOW + n, NOW) for n in range(3)] == [Code.BUSY] * 3
+    assert len(guard) == 0
+    path.parent.mkdir()
+    assert verdict(guard, "a", NOW, NOW) is None
+    assert verdict(ReplayGuard(path), "a", NOW, NOW) is Code.REPLAYED
+
+
+def test_an_axon_without_a_file_takes_nothing_from_before_it_started() -> None:
+    clock = [NOW]
+    axon = Axon(keypair_from_uri("//Bob"), door=Door.open(), now=lambda: clock[0])
+    clock[0] += SECOND
+    guard = axon._service._replay
+    assert verdict(guard, "a", NOW - 1, clock[0]) is Code.REPLAYED
+    assert verdict(guard, "a", NOW, clock[0]) is None

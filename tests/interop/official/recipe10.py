@@ -6,6 +6,7 @@ asks the first on the old wire, the second on the new; prints FOUND and what it 
 
 import asyncio
 import json
+import os
 import runpy
 import sys
 
@@ -15,6 +16,7 @@ import bittensor as bt
 import numpy
 from house import say, wallet
 
+os.chdir(wallets)  # the recipe keeps its file of nonces where it runs
 code = runpy.run_path(recipe)
 ALICE = wallet("alice", wallets)
 
