@@ -93,13 +93,15 @@ class TokenEvidence:
 
     ``expected`` is the seeded choice of this engine, ``margin`` the perturbed score of the expected token minus
     that of the given one (0 where equal, never negative; 1e9 where the given token has probability 0),
-    ``logprob`` the raw log-probability of the given token and ``entropy`` (nats) of the sampling distribution.
+    ``logprob`` the raw log-probability of the given token and ``entropy`` (nats) of the sampling distribution;
+    ``lean`` is how much likelier (nats, after temperature) the given token is than the expected one, -1e9 at least.
     """
 
     expected: tuple[int, ...]
     margin: tuple[float, ...]
     logprob: tuple[float, ...]
     entropy: tuple[float, ...]
+    lean: tuple[float, ...]
     end_token_ids: tuple[int, ...] = field(default=())
     text: str = ""
     """``decode(token_ids)`` without special tokens: what the answer's text must equal."""

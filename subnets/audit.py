@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -20,17 +21,29 @@ FLOOR: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of a hotkey: verified answers in a row since the last failure, and whether it was ever caught."""
+    """What is known of a hotkey: verified answers in a row since the last failure, and whether it was ever caught.
+
+    ``suspicion``, from 0 to 1, is how near the evidence of its last verified answer came to proof.
+    """
 
     passed: int = 0
     caught: bool = False
+    suspicion: float = 0.0
 
 
 def audit_rate(base: float, record: Record) -> float:
-    """The chance that an answer is verified: 1 for new and for caught hotkeys, then falling from ``base``."""
+    """The chance that an answer is verified: 1 for new and for caught hotkeys, then falling from ``base``.
+
+    It is never below the suspicion, so that evidence that begins to gather is followed up.
+    """
     if record.caught or record.passed < PROBATION:
         return 1.0
-    return base * max(FLOOR, PROBATION / record.passed)
+    return max(base * max(FLOOR, PROBATION / record.passed), min(1.0, record.suspicion))
+
+
+def least_penalty(base: float) -> int:
+    """Rounds that a catch must cost: as many as a cheat with a long record is paid for, on average, before it."""
+    return math.ceil(1 / (base * FLOOR))
 
 
 def draw_audits(

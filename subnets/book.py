@@ -4,7 +4,8 @@
 - A hotkey starts at zero. One that was not asked keeps its average.
 - Answered and not drawn for an audit changes nothing: only audited credit is paid.
 - A validator's own failure is no score.
-- Caught is zero at once and for ``penalty_rounds`` more rounds that count.
+- Caught is zero at once and until so many more rounds of verified work are done for nothing: ``penalty_rounds``; more
+  where audits are so rare that cheating pays for longer (`least_penalty`), or proof took longer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ranvier.protocol import Answered, Outcome
-from ranvier.subnets.audit import Record
+from ranvier.subnets.audit import Record, least_penalty
 from ranvier.subnets.subnet import SubnetSettings, Verdict
 
 
@@ -26,11 +27,12 @@ class Entry:
     passed: int = 0
     caught: int = 0
     penalty: int = 0
+    suspicion: float = 0.0
 
     @property
     def record(self) -> Record:
         """What the audit draw needs."""
-        return Record(self.passed, self.caught > 0)
+        return Record(self.passed, self.caught > 0, self.suspicion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,13 @@ class ScoreBook:
                 rounds=entry.rounds + 1,
                 passed=0,
                 caught=entry.caught + 1,
-                penalty=self._settings.penalty_rounds,
+                penalty=self._penalty(results),
+                suspicion=0.0,
             )
         counted = [result.value for result in results if result.value is not None]
+        suspicion = _suspicion(entry, [one.verdict for one in results if one.verdict is not None])
         if not counted:
-            return replace(entry, rounds=entry.rounds + 1)
+            return replace(entry, rounds=entry.rounds + 1, suspicion=suspicion)
         value = 0.0 if entry.penalty else sum(counted) / len(counted)
         alpha = self._settings.alpha
         return replace(
@@ -115,5 +119,19 @@ class ScoreBook:
             average=alpha * value + (1 - alpha) * entry.average,
             rounds=entry.rounds + 1,
             passed=entry.passed + len(counted) if all(counted) else 0,
-            penalty=max(0, entry.penalty - 1),
+            # Only right answers serve the penalty: who stays away or fails would else sit it out without work.
+            penalty=max(0, entry.penalty - 1) if all(counted) else entry.penalty,
+            suspicion=suspicion,
         )
+
+    def _penalty(self, results: Sequence[Result]) -> int:
+        """Long enough that what the cheat was paid meanwhile is lost, however rare the audits and slow the proof."""
+        spells = (result.verdict.spell for result in results if result.verdict is not None and result.caught)
+        least = least_penalty(self._settings.audit_rate)
+        return max(self._settings.penalty_rounds, least, *spells)
+
+
+def _suspicion(entry: Entry, verdicts: Sequence[Verdict]) -> float:
+    """What is newest; an answer that could not be judged may add to it and takes nothing away."""
+    shown = max((one.suspicion for one in verdicts), default=0.0)
+    return shown if any(one.value is not None for one in verdicts) else max(entry.suspicion, shown)

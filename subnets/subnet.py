@@ -32,7 +32,11 @@ class SubnetSettings(BaseModel):
     audit_rate: float = Field(
         default=1.0, gt=0, le=1, description="share of answers verified, drawn after they came"
     )
-    penalty_rounds: int = Field(default=20, ge=0, description="rounds a caught miner earns nothing")
+    penalty_rounds: int = Field(
+        default=20,
+        ge=0,
+        description="rounds of verified work that a caught miner does for nothing; more where audits are rare",
+    )
     trial_rounds: int = Field(default=3, ge=0, description="first rounds of a hotkey, watched and not paid")
     alpha: float = Field(
         default=0.2, gt=0, le=1, description="weight of the newest round in the moving average"
@@ -123,12 +127,16 @@ class Verdict:
     """What one audited answer is worth: ``value`` in [0, 1]; ``caught`` marks proof of cheating, not mere failure.
 
     ``None`` as value means the validator could not judge (own engine failed, evidence too thin): no score.
+    ``suspicion`` is how near the evidence is to proof, from 0 to 1: the next answers are audited with that chance.
+    ``spell`` is for how many rounds evidence had been gathering before it was proof: a penalty lasts no shorter.
     """
 
     value: float | None
     reason: str
     caught: bool = False
     evidence: Mapping[str, float] = field(default_factory=dict)
+    suspicion: float = 0.0
+    spell: int = 0
 
 
 class Memory(Protocol):

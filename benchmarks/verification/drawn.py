@@ -1,78 +1,69 @@
-"""Miners drawn from a pool of answers, and what becomes of them."""
+"""Miners drawn from samples of answers, and what becomes of them: judged as the text subnet judges."""
 
 from __future__ import annotations
 
 import random
-
-from pool import Judged, Pool
+from dataclasses import dataclass
 
 from ranvier.subnets.audit import Record, audit_rate
-from ranvier.subnets.verification import Bounds, Calibration, SequentialTest
+from ranvier.subnets.text.sampled import Judged, Sample
+from ranvier.subnets.verification import Bounds, Calibration, MinerTests
 
 BOUNDS = Bounds()
+MOST = 200
+"""Audited answers after which a miner that was not caught counts as one that never is."""
 
 
-def caught_within(pool: Pool, calibration: Calibration, *, answers: int, miners: int, seed: int = 0) -> float:
-    """Share of miners that the evidence of so many audited answers proves to compute otherwise."""
-    rng, weighed = random.Random(seed), _weighed(pool, calibration)
-    caught = 0
-    for _ in range(miners):
-        test = SequentialTest()
-        for place in rng.choices(range(len(weighed)), k=answers):
-            test = test.add(weighed[place], BOUNDS)
-        caught += test.caught
-    return caught / miners
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """After how many audited answers, and tokens of them, there was proof; more than `MOST` where there was none."""
+
+    answers: int
+    tokens: int
 
 
-def caught_in_tokens(
-    pool: Pool, calibration: Calibration, *, tokens: int, miners: int, seed: int = 0
-) -> float:
-    """The same within so many informative tokens."""
-    rng, weighed = random.Random(seed), _weighed(pool, calibration)
-    caught = 0
-    for _ in range(miners):
-        test = SequentialTest()
-        while test.seen < tokens and not test.caught:
-            test = test.add(rng.choice(weighed), BOUNDS)
-        caught += test.caught
-    return caught / miners
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Answers of an honest miner: served, verified, judged (with enough evidence), paid; and false proofs."""
+
+    served: int
+    verified: int
+    judged: int
+    paid: int
+    pay: float
+    """Of 1 for each answer that was judged: suspicion costs its share."""
+    proofs: int
 
 
-def accepted(pool: Pool, calibration: Calibration, *, answers: int, seed: int = 0) -> tuple[float, int]:
-    """Of so many answers of honest miners (forty each), the share that is paid; and how many proofs were false.
-
-    Answers before there is enough evidence are neither paid nor refused, and not counted.
-    """
-    rng, weighed = random.Random(seed), _weighed(pool, calibration)
-    paid = counted = proofs = 0
-    while counted < answers:
-        test = SequentialTest()
-        for place in rng.choices(range(len(weighed)), k=40):
-            test = test.add(weighed[place], BOUNDS)
-            proofs += test.caught
-            if test.seen < calibration.least:
-                continue
-            counted += 1
-            paid += test.standing(BOUNDS) == "open" and pool.answers[place].fault is None
-    return paid / counted, proofs
+def caught(sample: Sample, calibration: Calibration, *, miners: int, seed: int = 0) -> list[Caught]:
+    """Miners whose answers are drawn from the sample with replacement."""
+    rng = random.Random(seed)
+    return [_caught(sample, calibration, rng) for _ in range(miners)]
 
 
-def faulty(pool: Pool) -> float:
-    """Share of answers whose end is not where it must be."""
-    return sum(one.fault is not None for one in pool.answers) / len(pool.answers)
+def _caught(sample: Sample, calibration: Calibration, rng: random.Random) -> Caught:
+    tests, tokens = MinerTests(), 0
+    for number in range(1, MOST + 1):
+        answer = rng.choice(sample.answers)
+        tests, tokens = tests.add(answer.seen, calibration, BOUNDS), tokens + answer.tokens
+        if tests.standing(BOUNDS) == "caught":
+            return Caught(number, tokens)
+    return Caught(MOST + 1, tokens)
 
 
-def mean_audit_rate(base: float, answers: int) -> float:
-    """Of an honest miner's first so many answers, the share that is verified (expected)."""
-    passed = verified = 0.0
-    for _ in range(answers):
-        rate = audit_rate(base, Record(int(passed)))
-        passed, verified = passed + rate, verified + rate
-    return verified / answers
-
-
-def _weighed(pool: Pool, calibration: Calibration) -> list[list[float]]:
-    return [calibration.weigh(answer.places) for answer in pool.answers]
-
-
-__all__ = ["Judged", "accepted", "caught_in_tokens", "caught_within", "faulty", "mean_audit_rate"]
+def lived(answers: list[Judged], calibration: Calibration, base: float, rng: random.Random) -> Life:
+    """An honest miner that gives these answers, audited at the rate that its record and its suspicion ask for."""
+    tests, record, verified, judged, paid, pay, proofs = MinerTests(), Record(), 0, 0, 0, 0.0, 0
+    for answer in answers:
+        if rng.random() >= audit_rate(base, record):
+            continue
+        verified += 1
+        tests = tests.add(answer.seen, calibration, BOUNDS)
+        standing = tests.standing(BOUNDS)
+        if tests.informative >= calibration.least:
+            good = standing == "open" and answer.fault is None
+            judged, paid, pay = judged + 1, paid + good, pay + good * (1 - tests.suspicion(BOUNDS))
+            record = Record(record.passed + 1 if good else 0, proofs > 0, tests.suspicion(BOUNDS))
+        if standing == "caught":
+            proofs, tests = proofs + 1, tests.again()
+    return Life(len(answers), verified, judged, paid, pay, proofs)

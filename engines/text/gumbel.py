@@ -72,21 +72,24 @@ class Weighed(NamedTuple):
     margin: float
     logprob: float
     entropy: float
+    lean: float
 
 
 def weigh(
     logits: Floats, token: int, seed: bytes | None, position: int, temperature: float, top_p: float
 ) -> Weighed:
-    """Compare a token with the seeded choice; margin is infinite where the token could not be chosen."""
+    """Compare a token with the seeded choice; margin and lean are infinite where the token could not be chosen."""
     if temperature == 0:
         best = choose(logits)
-        return Weighed(best, float(logits[best] - logits[token]), log_softmax_at(logits, token), 0.0)
+        gap = float(logits[best] - logits[token])
+        return Weighed(best, gap, log_softmax_at(logits, token), 0.0, -gap)
     if top_p < 1 or seed is None:
         cut = tempered(logits, temperature, top_p)
         noise = unseeded_noise(len(logits)) if seed is None else gumbel_noise(seed, position, len(logits))
         best = choose(cut + noise)
         gap = float(cut[best] + noise[best] - (cut[token] + noise[token]))
-        return Weighed(best, gap, log_softmax_at(logits, token), entropy(cut))
+        lean = float(cut[token] - cut[best])
+        return Weighed(best, gap, log_softmax_at(logits, token), entropy(cut), lean)
     scaled, raw = logits / temperature, _raw(seed, position, len(logits))
     best = _pick(scaled, raw)
     two = np.array([best, token])
@@ -96,7 +99,8 @@ def weigh(
     total = float(weights.sum())
     weights *= shifted  # a product of two vectors would wake the threads of a BLAS
     nats = float(np.log(total)) - float(weights.sum()) / total
-    return Weighed(best, float(one - other), log_softmax_at(logits, token), nats)
+    lean = float(scaled[token] - scaled[best])
+    return Weighed(best, float(one - other), log_softmax_at(logits, token), nats, lean)
 
 
 def choose(perturbed: Floats) -> int:

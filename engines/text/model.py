@@ -109,6 +109,7 @@ class CausalText:
             tuple(min(one.margin, IMPOSSIBLE) for one in seen),
             tuple(one.logprob for one in seen),
             tuple(one.entropy for one in seen),
+            tuple(max(one.lean, -IMPOSSIBLE) for one in seen),
             self._network.end_ids,
             cut(self._network.decode(request.token_ids), how.stop),
         )

@@ -65,7 +65,12 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="File to write.")],
     dtype: Annotated[str, typer.Option(help="bfloat16, float16 or float32.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
-    answers: Annotated[int, typer.Option(min=16, help="Of each honest way; more is surer and slower.")] = 256,
+    answers: Annotated[
+        int, typer.Option(min=16, help="Of the first honest way, and a share of that of the others.")
+    ] = 192,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep the answers in this file; an interrupted run goes on from it.")
+    ] = None,
 ) -> None:
     """Count what honest answers of a text model look like beside cheaper ones; validators judge by the file."""
     from ranvier.engines.load import Loader
@@ -75,10 +80,15 @@ def calibrate(
 
     wider = "float32" if dtype != "float32" else "bfloat16"
     network, other = (Loader(device=device, dtype=kind).network(name) for kind in (dtype, wider))
-    found = count(name, network, other, answers=answers, say=typer.echo)
+    found = count(name, network, other, answers=answers, keep=keep, say=typer.echo)
     write(found, out)
     rows = [
-        (way, str(sum(map(sum, counts))), f"{found.drift(way):+.4f}") for way, counts in found.ways.items()
+        (way, str(number), *(f"{found.drift(way, one):+.4f}" for one in found.nearest))
+        for way, number in found.answers.items()
     ]
-    show(("way of answering", "tokens", "nats a token"), rows, as_json=False)
+    show(
+        ("way of answering", "answers", *(f"nats a token, as of {one}" for one in found.nearest)),
+        rows,
+        as_json=False,
+    )
     read_calibration(out)  # says so if these counts cannot be used

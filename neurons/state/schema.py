@@ -10,7 +10,8 @@ SCHEMA: Final = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE scores (
     hotkey TEXT PRIMARY KEY, uid INTEGER NOT NULL, registered_at INTEGER NOT NULL, average REAL NOT NULL,
-    rounds INTEGER NOT NULL, passed INTEGER NOT NULL, caught INTEGER NOT NULL, penalty INTEGER NOT NULL
+    rounds INTEGER NOT NULL, passed INTEGER NOT NULL, caught INTEGER NOT NULL, penalty INTEGER NOT NULL,
+    suspicion REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE memory (
     hotkey TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (hotkey, key)
@@ -38,6 +39,7 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     ALTER TABLE vectors ADD COLUMN places TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE vectors ADD COLUMN form TEXT NOT NULL DEFAULT 'open';
     ALTER TABLE vectors ADD COLUMN promise TEXT;
+    ALTER TABLE scores ADD COLUMN suspicion REAL NOT NULL DEFAULT 0;
     """,
 }
 """By the version that they lead to."""

@@ -31,7 +31,7 @@ class Scores:
     def lines(self) -> dict[str, Line]:
         """All lines by hotkey."""
         found = self._database.rows(
-            "SELECT hotkey, uid, registered_at, average, rounds, passed, caught, penalty FROM scores"
+            "SELECT hotkey, uid, registered_at, average, rounds, passed, caught, penalty, suspicion FROM scores"
         )
         return {row[0]: Line(row[1], row[2], Entry(*row[3:])) for row in found}
 
@@ -40,9 +40,9 @@ class Scores:
         for hotkey, line in lines.items():
             entry = line.entry
             self._database.execute(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(hotkey, line.uid, line.registered_at, entry.average),
-                *(entry.rounds, entry.passed, entry.caught, entry.penalty),
+                *(entry.rounds, entry.passed, entry.caught, entry.penalty, entry.suspicion),
             )
 
     def forget(self, hotkeys: Iterable[str]) -> None:

@@ -8,16 +8,22 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from ranvier.subnets.text.ways import ALONE, BATCH, cheap_ways, honest_ways, judged, requests
-from ranvier.subnets.verification.tokens import Calibration, Place, counted, places
+from ranvier.subnets.text.sampled import PORTION, Sample, sampled
+from ranvier.subnets.text.ways import ALONE, HALF, INT4, INT8, NINE, RELAY, cheap_ways, honest_ways
+from ranvier.subnets.verification.calibration import Calibration, Spread
+from ranvier.subnets.verification.tokens import counted, place
 
 if TYPE_CHECKING:
     from ranvier.engines.text.network import Network
 
-NEAREST: Final = "8-bit weights"
-OTHERS: Final = ("4-bit weights", "half the temperature", "relay")
+NEAREST: Final = (INT8, NINE)
+"""The cheats that are hardest to tell from honest work."""
+OTHERS: Final = (INT4, HALF, RELAY)
+TOKENS: Final = 48
+SEED: Final = "calibration"
 
 
 def shipped() -> Calibration:
@@ -30,49 +36,59 @@ def calibrate(
     network: Network,
     other: Network,
     *,
-    answers: int = 256,
-    tokens: int = 48,
-    seed: int = 1,
+    answers: int = 192,
+    seed: str = SEED,
+    keep: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Calibration:
-    """Generate, verify and count: minutes of CPU. ``other`` is the model in another dtype that is accepted, too."""
+    """Generate, verify and count: minutes of CPU. ``other`` is the model in another dtype that is accepted, too.
+
+    With ``keep`` the answers are kept in that file, and a run that was interrupted goes on.
+    """
     from ranvier.engines.text.model import CausalText
 
-    verifier, honest, cheap = CausalText(name, network), honest_ways(network, other), cheap_ways(network)
-    found: dict[str, list[Place]] = {}
-    for number, (way, make) in enumerate(
-        {**honest, **{key: cheap[key] for key in (NEAREST, *OTHERS)}}.items()
-    ):
-        rare = way in OTHERS or way.endswith(ALONE)  # far from honest, or slow
-        asked = requests(max(BATCH, answers // 4) if rare else answers, tokens, seed + number)
-        made = make(asked)
-        evidence = judged(verifier, asked, made)
-        found[way] = [
-            place
-            for answer, seen in zip(made, evidence, strict=True)
-            for place in places(seen, answer.token_ids)
-        ]
-        say(f"{way}: {len(asked)} answers, {len(found[way])} informative tokens")
-    return of_counts(name, network.dtype, network.device, found, tuple(honest))
+    honest, cheap = honest_ways(network, other), cheap_ways(network)
+    ways = {**honest, **{key: cheap[key] for key in (*NEAREST, *OTHERS)}}
+    counts = {way: max(PORTION, answers // _part(way, next(iter(honest)))) for way in ways}
+    found = sampled(CausalText(name, network), ways, counts, tokens=TOKENS, seed=seed, path=keep, say=say)
+    return of_samples(name, network.dtype, network.device, found, tuple(honest))
 
 
-def of_counts(
-    name: str, dtype: str, device: str, found: Mapping[str, list[Place]], honest: tuple[str, ...]
+def _part(way: str, first: str) -> int:
+    """What fraction of the answers is enough: all for what decides, few for what is slow or far from honest."""
+    if way == first:
+        return 1
+    if way in OTHERS or way.endswith(ALONE):
+        return 12
+    return 2 if way in NEAREST else 3
+
+
+def of_samples(
+    name: str, dtype: str, device: str, found: Mapping[str, Sample], honest: tuple[str, ...]
 ) -> Calibration:
     """The data for what was seen."""
     return Calibration(
         model=name,
         dtype=dtype,
         device=device,
-        engine="transformers",
+        engine="ranvier",
         date=dt.datetime.now(dt.UTC).date().isoformat(),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "transformers")},
         },
-        ways={way: counted(seen) for way, seen in found.items()},
+        answers={way: len(sample.answers) for way, sample in found.items()},
+        ways={
+            way: counted(place(one) for answer in sample.answers for one in answer.seen)
+            for way, sample in found.items()
+        },
+        logprobs={
+            way: Spread(answers=len(away), mean=fmean(away), most=max(away))
+            for way, sample in found.items()
+            if (away := [one.away for one in sample.answers if one.away is not None])
+        },
         honest=honest,
-        nearest=(NEAREST,),
+        nearest=NEAREST,
         others=OTHERS,
     )
 

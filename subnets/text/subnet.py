@@ -30,10 +30,11 @@ from ranvier.subnets.text.synapse import TextGeneration
 from ranvier.subnets.verification import (
     Bounds,
     Calibration,
-    SequentialTest,
+    MinerTests,
     ending_fault,
-    places,
+    place,
     read_calibration,
+    seen,
 )
 
 
@@ -96,7 +97,7 @@ class TextSubnet(Subnet[TextGeneration]):
         sound = [answer for answer, why in zip(answers, unfit, strict=True) if why is None]
         evidence = dict(zip(map(id, sound), await self._evidence(round, sound), strict=True))
         verdicts = [
-            self._judge(answer, evidence[id(answer)]) if why is None else Verdict(0.0, why)
+            self._judge(round, answer, evidence[id(answer)]) if why is None else Verdict(0.0, why)
             for answer, why in zip(answers, unfit, strict=True)
         ]
         return banded(answers, verdicts, units="token_ids")
@@ -125,39 +126,50 @@ class TextSubnet(Subnet[TextGeneration]):
             asked.append(ScoreRequest(messages(answer.task.request), how, answer.reply.token_ids))
         return await self.context.engine.score(asked, model=self.context.model)
 
-    def _judge(self, answer: Answer[TextGeneration], evidence: TokenEvidence) -> Verdict:
+    def _judge(self, round: Round, answer: Answer[TextGeneration], evidence: TokenEvidence) -> Verdict:
         """Validity; the value is the verified volume, still without the speed band."""
         request, reply, hotkey = answer.task.request, answer.reply, answer.task.peer.hotkey
-        found = places(evidence, reply.token_ids)
-        test = SequentialTest.read(self._recall(hotkey)).add(self.calibration.weigh(found), self.bounds)
+        shown = seen(evidence, reply.token_ids)
+        tests = MinerTests.read(self._recall(hotkey)).add(shown, self.calibration, self.bounds, round.number)
+        like, test = tests.worst
         # Proof is acted upon once: what comes after the penalty is judged anew.
-        self._remember(hotkey, test.again() if test.caught else test)
+        self._remember(hotkey, tests.again() if test.caught else tests)
+        free = [one.margin == 0 for one in shown if place(one).informative]
         facts = {
-            "suspicion": test.suspicion(self.bounds),
-            "share": sum(margin == 0 for _, margin in found) / max(1, len(found)),
-            "tokens": float(test.seen),
+            "suspicion": tests.suspicion(self.bounds),
+            "share": sum(free) / max(1, len(free)),
+            "tokens": float(tests.informative),
             "correct": _correct(answer.task.reference, reply.text),
         }
-        shown = f"{test.score:+.1f} of {self.bounds.proof:.1f} nats against it, {test.passed} tests passed"
+
+        def verdict(value: float | None, why: str) -> Verdict:
+            spell = test.spell(round.number)
+            return Verdict(value, why, test.caught, facts, facts["suspicion"], spell)
+
+        against = f"{test.score:+.1f} of {self.bounds.proof:.1f} nats against it"
         if test.caught:
-            return Verdict(0.0, f"another computation: {shown}", caught=True, evidence=facts)
+            return verdict(0.0, f"another computation, as of {like}: {against}")
         wrong = ending_fault(
-            reply.token_ids, reply.finish_reason, reply.text, evidence, max_tokens=request.max_tokens
+            *(reply.token_ids, reply.finish_reason, reply.text, evidence),
+            max_tokens=request.max_tokens,
+            tie=self.calibration.tie,
         )
         if wrong is not None:
-            return Verdict(0.0, wrong, evidence=facts)
-        if test.seen < self.calibration.least:
-            return Verdict(None, f"evidence: {test.seen} of {self.calibration.least} tokens", evidence=facts)
-        if test.standing(self.bounds) == "doubtful":
-            return Verdict(0.0, f"doubtful: {shown}", evidence=facts)
-        return Verdict(len(reply.token_ids) / request.max_tokens, f"valid: {shown}", evidence=facts)
+            return verdict(0.0, wrong)
+        if tests.informative < self.calibration.least:
+            return verdict(None, f"evidence: {tests.informative} of {self.calibration.least} tokens")
+        if tests.standing(self.bounds) == "doubtful":
+            return verdict(0.0, f"doubtful, as of {like}: {against}")
+        # Evidence short of proof costs its share of the pay: else who cheats a little and waits would be ahead.
+        worth = len(reply.token_ids) / request.max_tokens * (1 - facts["suspicion"])
+        return verdict(worth, f"valid: {against}, {test.passed} tests passed")
 
     def _recall(self, hotkey: str) -> object:
-        return None if self.context.memory is None else self.context.memory.get(hotkey, "test")
+        return None if self.context.memory is None else self.context.memory.get(hotkey, "tests")
 
-    def _remember(self, hotkey: str, test: SequentialTest) -> None:
+    def _remember(self, hotkey: str, tests: MinerTests) -> None:
         if self.context.memory is not None:
-            self.context.memory.put(hotkey, "test", test.stored())
+            self.context.memory.put(hotkey, "tests", tests.stored())
 
 
 def _unfit(answer: Answer[TextGeneration], vocabulary: int) -> str | None:

@@ -5,39 +5,30 @@ from __future__ import annotations
 import copy
 import hashlib
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from ranvier.engines import Generation, Message, Sampling, ScoreRequest, TextRequest, TokenEvidence
+from ranvier.engines import Message, Sampling, ScoreRequest, TextRequest, TokenEvidence
 from ranvier.subnets.text.families import compose
+from ranvier.subnets.text.made import Made, Way
+from ranvier.subnets.text.padded import in_generate
 
 if TYPE_CHECKING:
     from ranvier.engines.text.model import CausalText
     from ranvier.engines.text.network import Network
 
-BATCH = 16
-ALONE = "one by one"
+BATCH: Final = 16
+ALONE: Final = "one by one"
+INT8: Final = "8-bit weights"
+INT4: Final = "4-bit weights"
+HALF: Final = "half the temperature"
+NINE: Final = "0.9 of the temperature"
+RELAY: Final = "relay"
+PREFILL: Final = "prefill attack"
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An answer as a validator receives it."""
-
-    token_ids: tuple[int, ...]
-    finish_reason: str
-    text: str
-
-    @classmethod
-    def of(cls, made: Generation) -> Made:
-        """What an engine generated."""
-        return cls(made.token_ids, "length" if made.finish_reason == "length" else "stop", made.text)
-
-
-Way = Callable[[Sequence[TextRequest]], list[Made]]
-
-
-def requests(count: int, tokens: int, seed: int, temperature: float = 0.9) -> list[TextRequest]:
+def requests(count: int, tokens: int, seed: str, temperature: float = 0.9) -> list[TextRequest]:
     """Prompts of the subnet's own families, each under a seed of its own."""
     rng = random.Random(seed)
     return [
@@ -91,8 +82,8 @@ def quantised(network: Network, bits: int) -> Network:
     return Network(model, network._tokenizer, "", network.dtype, network.device)  # noqa: SLF001
 
 
-def cooler(honest: Way, share: float = 0.5) -> Way:
-    """At a smaller temperature."""
+def cooler(honest: Way, share: float) -> Way:
+    """At ``share`` of the temperature."""
 
     def answer(asked: Sequence[TextRequest]) -> list[Made]:
         return honest(
@@ -130,7 +121,7 @@ def replayed(honest: Way) -> Way:
 
 
 def constant(model: CausalText) -> Way:
-    """The prefill attack: one cheap text for every prompt; its log-probabilities would be true."""
+    """One cheap text for every prompt, repeated to the length that is asked for."""
 
     def answer(asked: Sequence[TextRequest]) -> list[Made]:
         (made,) = model.generate([replace(asked[0], sampling=Sampling(asked[0].sampling.max_tokens, 0.0))])
@@ -138,6 +129,20 @@ def constant(model: CausalText) -> Way:
         ids = (ids * asked[0].sampling.max_tokens)[: asked[0].sampling.max_tokens]
         (seen,) = model.score([ScoreRequest(asked[0].messages, asked[0].sampling, ids)])
         return [Made(ids, "length", seen.text)] * len(asked)
+
+    return answer
+
+
+def prefilled(cheap: CausalText, model: CausalText) -> Way:
+    """The prefill attack: what a cheap model likes best, with the true log-probabilities of one prefill over it."""
+
+    def answer(asked: Sequence[TextRequest]) -> list[Made]:
+        greedy = [replace(one, sampling=Sampling(one.sampling.max_tokens, 0.0)) for one in asked]
+        drafts = [Made.of(made) for made in cheap.generate(greedy)]
+        return [
+            replace(draft, logprobs=seen.logprob)
+            for draft, seen in zip(drafts, judged(model, asked, drafts), strict=True)
+        ]
 
     return answer
 
@@ -188,6 +193,7 @@ def honest_ways(network: Network, other: Network) -> dict[str, Way]:
     return {
         f"{network.dtype}, batches of 16": in_batches(model, 16),
         f"{network.dtype}, batches of 5": in_batches(model, 5),
+        f"{network.dtype}, padded in transformers' generate": in_generate(network, 16),
         f"{network.dtype}, {ALONE}": in_batches(model, 1),
         f"{other.dtype}, batches of 16": in_batches(wider, 16),
     }
@@ -199,17 +205,22 @@ def cheap_ways(network: Network) -> dict[str, Way]:
 
     model = CausalText("honest", network)
     honest, most = in_batches(model), network.layers
+    half = CausalText("half", network.pruned(most // 2))
     pruned = in_batches(CausalText("pruned", network.pruned(most * 13 // 15)))
     return {
-        "8-bit weights": in_batches(CausalText("int8", quantised(network, 8))),
-        "4-bit weights": in_batches(CausalText("int4", quantised(network, 4))),
+        INT8: in_batches(CausalText("int8", quantised(network, 8))),
+        INT4: in_batches(CausalText("int4", quantised(network, 4))),
         f"{most * 13 // 15} of {most} layers": pruned,
-        "another model (half the layers)": in_batches(CausalText("half", network.pruned(most // 2))),
-        "half the temperature": cooler(honest),
-        "nine tenths of the temperature": cooler(honest, 0.9),
-        "constant text (prefill attack)": constant(model),
+        "another model (half the layers)": in_batches(half),
+        HALF: cooler(honest, 0.5),
+        "0.7 of the temperature": cooler(honest, 0.7),
+        "0.8 of the temperature": cooler(honest, 0.8),
+        NINE: cooler(honest, 0.9),
+        "0.95 of the temperature": cooler(honest, 0.95),
+        "constant text": constant(model),
+        PREFILL: prefilled(half, model),
         "replay": replayed(honest),
-        "relay": relayed(honest),
+        RELAY: relayed(honest),
         "pruned, repaired where the margin is wide": repaired(pruned, model),
         "early end": ended(honest, network.end_ids[0]),
     }

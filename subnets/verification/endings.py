@@ -15,8 +15,13 @@ def ending_fault(
     evidence: TokenEvidence,
     *,
     max_tokens: int,
+    tie: float = 0.0,
 ) -> str | None:
-    """What is wrong with the shape of an answer that has tokens; None if nothing is."""
+    """What is wrong with the shape of an answer that has tokens; None if nothing is.
+
+    An end token may lie ``tie`` behind the seeded choice, as rounding swaps neighbours; who ends early there again and
+    again is paid for fewer tokens, and every such margin counts in the miner's tests.
+    """
     ends = set(evidence.end_token_ids)
     if len(token_ids) > max_tokens:
         return "more tokens than were asked for"
@@ -26,7 +31,7 @@ def ending_fault(
         return "neither ends nor reaches the limit"
     if finish_reason == "stop" and token_ids[-1] not in ends:
         return "stops without the end token"
-    if finish_reason == "stop" and evidence.expected[-1] not in ends:
+    if finish_reason == "stop" and evidence.expected[-1] not in ends and evidence.margin[-1] > tie:
         return "ends where the model goes on"
     if finish_reason == "length" and len(token_ids) != max_tokens:
         return "stops before the limit"

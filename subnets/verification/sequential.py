@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Standing = Literal["open", "doubtful", "caught"]
+SHARE: Final = 0.25
+"""Of the answers of one who cheats now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,12 @@ class Bounds:
         return math.log(self.beta / (1 - self.alpha))
 
 
+def now_and_then(ratio: float, share: float = SHARE) -> float:
+    """An answer's ratio where only a ``share`` of the answers is cheated; ``ratio`` is that where all are."""
+    top = max(ratio, 0.0)
+    return top + math.log((1 - share) * math.exp(-top) + share * math.exp(ratio - top))
+
+
 @dataclass(frozen=True, slots=True)
 class SequentialTest:
     """A miner's test. ``score`` is a sum of log-likelihood ratios (cheat over honest), in nats."""
@@ -48,33 +56,40 @@ class SequentialTest:
     passed: int = 0
     """Tests that ended for the miner."""
     caught: bool = False
+    began: int | None = None
+    """The round of the first observation of the present test; None before it."""
 
     @classmethod
     def read(cls, stored: Any) -> SequentialTest:
         """From a validator's memory."""
         if stored is None:
             return cls()
-        score, seen, passed, caught = stored
-        return cls(float(score), int(seen), int(passed), bool(caught))
+        score, seen, passed, caught, began = stored
+        return cls(float(score), int(seen), int(passed), bool(caught), began)
 
     def stored(self) -> list[Any]:
         """For a validator's memory."""
-        return [self.score, self.seen, self.passed, self.caught]
+        return [self.score, self.seen, self.passed, self.caught, self.began]
 
-    def add(self, ratios: Iterable[float], bounds: Bounds) -> SequentialTest:
-        """With more observations, in order; each is ln(p(observation | cheat) / p(observation | honest))."""
-        score, seen, passed, caught = self.score, self.seen, self.passed, self.caught
+    def add(self, ratios: Iterable[float], bounds: Bounds, number: int = 0) -> SequentialTest:
+        """With more observations of round ``number``; each is ln(p(observation | cheat) / p(observation | honest))."""
+        score, seen, passed, caught, began = self.score, self.seen, self.passed, self.caught, self.began
         for ratio in ratios:
             score, seen = score + ratio, seen + 1
+            began = number if began is None else began
             if score >= bounds.proof:
                 caught = True
             if score <= bounds.cleared:
-                score, passed = 0.0, passed + 1
-        return SequentialTest(min(score, bounds.proof), seen, passed, caught)
+                score, passed, began = 0.0, passed + 1, None
+        return SequentialTest(min(score, bounds.proof), seen, passed, caught, began)
 
     def again(self) -> SequentialTest:
         """After a conviction was acted upon: a new test, from the start."""
-        return replace(self, score=0.0, caught=False)
+        return replace(self, score=0.0, caught=False, began=None)
+
+    def spell(self, number: int) -> int:
+        """Rounds that the present test has lasted in round ``number``, which is part of it."""
+        return 0 if self.began is None else max(0, number - self.began) + 1
 
     def suspicion(self, bounds: Bounds) -> float:
         """How far on the way to proof, from 0 to 1: the share of further audits that it asks for."""

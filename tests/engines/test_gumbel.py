@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranvier.engines.text.gumbel import choose, entropy, gumbel_noise, log_softmax_at, scores, tempered
+from ranvier.engines.text.gumbel import choose, entropy, gumbel_noise, log_softmax_at, scores, tempered, weigh
 
 CASES = json.loads((files("ranvier.engines.text") / "seeded_gumbel_v1.json").read_text())["cases"]
 
@@ -65,3 +65,27 @@ def test_entropy_and_log_probability() -> None:
     even = np.zeros(8)
     assert entropy(tempered(even, 1.0, 1.0)) == pytest.approx(np.log(8))
     assert log_softmax_at(even, 3) == pytest.approx(-np.log(8))
+
+
+@given(
+    st.lists(st.floats(-20, 20), min_size=2, max_size=40),
+    st.integers(0, 39),
+    st.floats(0.1, 2),
+    st.sampled_from([0.5, 0.9, 1.0]),
+)
+@settings(max_examples=100, deadline=None)
+def test_lean_says_which_of_two_tokens_is_likelier(
+    logits: list[float], token: int, temperature: float, top_p: float
+) -> None:
+    """At every temperature, with and without a nucleus; the margin and the noise add up to it."""
+    token %= len(logits)
+    numbers = np.array(logits)
+    seen = weigh(numbers, token, b"w" * 32, 3, temperature, top_p)
+    chances = tempered(numbers, temperature, top_p)
+    assert seen.lean == pytest.approx(chances[token] - chances[seen.expected], abs=1e-6)
+    assert seen.expected != token or seen.lean == 0 == seen.margin
+    noise = gumbel_noise(b"w" * 32, 3, len(logits))
+    if np.isfinite(seen.lean):
+        assert seen.margin == pytest.approx(noise[seen.expected] - noise[token] - seen.lean, abs=1e-6)
+    greedy = weigh(numbers, token, None, 0, 0.0, 1.0)
+    assert greedy.lean == -greedy.margin <= 0

@@ -17,10 +17,19 @@ def drawn(round_, answers, base=0.3, record=PROVEN) -> list[str]:
     return [answer.task.peer.hotkey for answer in draw_audits(round_, answers, base, records)]
 
 
-@given(st.floats(0.001, 1), st.integers(0, 10_000), st.booleans())
-def test_the_rate_is_never_zero_and_never_above_one(base, passed, caught) -> None:
-    assert base * FLOOR <= audit_rate(base, Record(passed, caught)) <= 1
+@given(st.floats(0.001, 1), st.integers(0, 10_000), st.booleans(), st.floats(0, 1))
+def test_the_rate_is_never_zero_and_never_above_one(base, passed, caught, suspicion) -> None:
+    assert base * FLOOR <= audit_rate(base, Record(passed, caught, suspicion)) <= 1
     assert FLOOR > 0
+
+
+@given(st.floats(0.001, 1), st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1))
+def test_the_rate_rises_with_suspicion(base, passed, less, more) -> None:
+    less, more = sorted((less, more))
+    assert audit_rate(base, Record(passed, suspicion=less)) <= audit_rate(
+        base, Record(passed, suspicion=more)
+    )
+    assert audit_rate(base, Record(passed, suspicion=more)) >= more
 
 
 @given(st.floats(0.001, 1), st.integers(0, 500))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranvier.protocol import Answered, Invalid, Refused, Target, TimedOut, Unreachable
-from ranvier.subnets import Entry, Result, ScoreBook, SubnetSettings, Verdict
+from ranvier.subnets import Entry, Record, Result, ScoreBook, SubnetSettings, Verdict, audit_rate
 
 TARGET = Target("miner", "127.0.0.1", 9)
 ANSWERED = Answered(TARGET, 0.1, None, 10)
@@ -79,6 +79,39 @@ def test_caught_is_zero_at_once_and_for_exactly_the_penalty() -> None:
     scores = book(average=0.9, passed=30)
     assert play(scores, CAUGHT, GOOD, GOOD, GOOD, GOOD) == pytest.approx([0, 0, 0, 0, 0.2])
     assert scores["miner"].caught == 1
+
+
+def test_a_penalty_is_served_by_right_answers_only() -> None:
+    """Who stays away, or goes on failing, would else sit it out without work."""
+    scores = book(average=0.9)
+    play(scores, CAUGHT, GOOD)
+    for failure in FAILURES * 3:
+        scores.record([Result("miner", failure)])
+    play(scores, BAD, None)
+    assert scores["miner"].penalty == SETTINGS.penalty_rounds - 1
+    play(scores, GOOD, GOOD)
+    assert scores["miner"].penalty == 0
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.01, 0.05, 0.2, 1.0])
+def test_the_rarer_the_audits_the_longer_the_penalty(rate) -> None:
+    """It outlasts what a cheat with a long record is paid before its first audit, on average."""
+    settings = SubnetSettings(audit_rate=rate, penalty_rounds=3)
+    scores = ScoreBook(settings, {"miner": Entry(average=0.9, passed=1000)})
+    play(scores, CAUGHT)
+    assert scores["miner"].penalty >= max(3, 1 / audit_rate(rate, Record(10_000)))
+
+
+def test_suspicion_is_kept_until_the_next_audit_and_ends_with_a_conviction() -> None:
+    scores = book(passed=30)
+    play(scores, Verdict(1.0, "valid", suspicion=0.4), None, Verdict(None, "engine away"))
+    assert scores["miner"].record == Record(31, suspicion=0.4)
+    scores.record([Result("miner", FAILURES[1])])
+    assert scores["miner"].suspicion == 0.4, "silence clears nobody"
+    play(scores, Verdict(1.0, "valid", suspicion=0.1))
+    assert scores["miner"].suspicion == 0.1
+    play(scores, CAUGHT)
+    assert scores["miner"].record == Record(0, caught=True)
 
 
 def test_a_caught_hotkey_is_not_among_the_averages_while_it_is_punished() -> None:

@@ -6,13 +6,24 @@ import pytest
 
 from ranvier.engines import EngineUnfit, ModelInfo, TokenEvidence
 from ranvier.protocol import Answered, Target
-from ranvier.subnets import Answer, Context, Peer, Record, Round, Task, audit_rate
+from ranvier.subnets import (
+    Answer,
+    Context,
+    Entry,
+    Peer,
+    Record,
+    Result,
+    Round,
+    ScoreBook,
+    Task,
+    audit_rate,
+)
 from ranvier.subnets.subnet import bound_seed
 from ranvier.subnets.text import TextGeneration, TextSettings, TextSubnet
 from ranvier.subnets.text.calibrate import shipped
 from ranvier.subnets.text.families import Prompt
 from ranvier.subnets.tournament import DictMemory
-from ranvier.subnets.verification import SequentialTest, ending_fault
+from ranvier.subnets.verification import MinerTests, SequentialTest, ending_fault
 
 END = 2
 LEAST = shipped().least
@@ -27,13 +38,19 @@ def reply(ids=tuple(range(100, 100 + TOKENS)), text="because", finish="length") 
     return TextGeneration.Reply(text=text, token_ids=ids, finish_reason=finish)
 
 
-def evidence(ids, wrong=0, margin=2.0, entropy=2.0, text="because", last=None) -> TokenEvidence:
+def evidence(ids, wrong=0, margin=2.0, entropy=2.0, text="because", last=None, lean=-1.0) -> TokenEvidence:
     """Evidence over ``ids``, of which the first ``wrong`` are not the seeded choice."""
     expected = [token + 1 if place < wrong else token for place, token in enumerate(ids)]
     if last is not None:
         expected[-1] = last
-    margins = tuple(margin if place < wrong else 0.0 for place in range(len(ids)))
-    return TokenEvidence(tuple(expected), margins, (0.0,) * len(ids), (entropy,) * len(ids), (END,), text)
+    margins = [margin if place < wrong else 0.0 for place in range(len(ids))]
+    if last is not None:
+        margins[-1] = margin
+    many = len(ids)
+    leans = tuple(lean if place < wrong else 0.0 for place in range(many))
+    return TokenEvidence(
+        *(tuple(expected), tuple(margins), (0.0,) * many, (entropy,) * many, leans), (END,), text
+    )
 
 
 class Engine:
@@ -81,6 +98,7 @@ def _round():
         (reply((5, END, 6)), evidence((5, END, 6)), "goes on after the end token"),
         (reply((5, 6), finish="stop"), evidence((5, 6)), "stops without the end token"),
         (reply((5, END), finish="stop"), evidence((5, END), last=7), "ends where the model goes on"),
+        (reply((5, END), finish="stop"), evidence((5, END), last=7, margin=0.2), None),
         (reply((5, 6)), evidence((5, 6)), "stops before the limit"),
         (reply(text="another"), evidence(range(TOKENS)), "the text is not what its tokens spell"),
         (reply(), evidence(range(TOKENS)), None),
@@ -90,7 +108,7 @@ def _round():
 )
 def test_the_shape_of_an_answer(given, seen, why) -> None:
     found = ending_fault(
-        given.token_ids, given.finish_reason, given.text, seen, max_tokens=request().max_tokens
+        *(given.token_ids, given.finish_reason, given.text, seen), max_tokens=request().max_tokens, tie=0.3
     )
     assert found == why
 
@@ -146,13 +164,38 @@ async def test_honest_answers_are_paid_for_ever() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "margin", "answers"),
-    [(40, 4.0, 1), (20, 0.5, 1), (4, 15.0, 2), (8, 0.2, 2)],
+    [(40, 4.0, 1), (20, 0.5, 1), (4, 15.0, 2), (8, 0.35, 2)],
     ids=["another's answer", "another model", "repaired only where the margin is wide", "coarser weights"],
 )
 async def test_other_computations_are_caught(wrong, margin, answers) -> None:
     verdicts = await verdicts_of(lambda ids: evidence(ids, wrong, margin), rounds=answers)
     assert verdicts[-1].caught, verdicts[-1].reason
     assert not any(verdict.value for verdict in verdicts)
+
+
+async def test_a_smaller_temperature_shows_in_which_tokens_are_given() -> None:
+    """As many small margins, on both sides as rounding makes them, or always for the likelier token."""
+    both = iter(range(1000))
+    even = await verdicts_of(
+        lambda ids: evidence(ids, 3, 0.08, lean=2.0 if next(both) % 2 else -2.0), rounds=3
+    )
+    cooler = await verdicts_of(lambda ids: evidence(ids, 6, 0.2, lean=2.0), rounds=5)
+    assert not any(verdict.caught for verdict in even)
+    (proof, *_) = [verdict for verdict in cooler if verdict.caught]
+    assert "of the temperature" in proof.reason
+
+
+async def test_wide_margins_count_where_hardly_another_token_was_possible() -> None:
+    """Who works only where the choice was free, and fills in the rest, leaves wide margins there."""
+    verdicts = await verdicts_of(
+        lambda ids: TokenEvidence(
+            *(tuple(token + (place % 4 == 0) for place, token in enumerate(ids)),),
+            *(tuple(9.0 * (place % 4 == 0) for place in range(len(ids))), (0.0,) * len(ids)),
+            *((0.1,) * len(ids), (-9.0,) * len(ids), (END,), "because"),
+        ),
+        rounds=3,
+    )
+    assert verdicts[-1].caught
 
 
 async def test_proof_is_acted_upon_once_and_the_next_answers_are_judged_anew() -> None:
@@ -166,10 +209,11 @@ async def test_between_doubt_and_proof_nothing_is_paid_and_nothing_proven() -> N
     """Wide margins, few at a time: the answers that bring a miner close to proof earn nothing."""
     memory, played = DictMemory(), None
     played = subnet(Engine(), memory)
-    memory.put("miner", "test", SequentialTest(score=12.5, seen=500).stored())
+    tests = {name: SequentialTest(score=12.5, seen=500) for name in shipped().nearest}
+    memory.put("miner", "tests", MinerTests(tests, 500).stored())
     (verdict,) = await played.score(_round(), [answer(reply(tuple(range(100, 108))))])
     assert (verdict.value, verdict.caught) == (0.0, False)
-    assert verdict.evidence["suspicion"] > 0.75
+    assert verdict.suspicion > 0.75
 
 
 async def test_a_record_is_no_credit_for_later() -> None:
@@ -235,3 +279,13 @@ async def test_without_an_engine_nobody_is_scored() -> None:
 
 def test_a_caught_miner_is_audited_always() -> None:
     assert audit_rate(0.05, Record(1000, caught=True)) == 1
+
+
+async def test_suspicion_reaches_the_audit_draw() -> None:
+    """The verdict carries it, the book keeps it, the next draw uses it."""
+    verdicts = await verdicts_of(lambda ids: evidence(ids, 2, 0.5), rounds=2)
+    assert 0 < verdicts[-1].suspicion == verdicts[-1].evidence["suspicion"] <= 1
+    one = answer()
+    book = ScoreBook(TextSettings(), {"miner": Entry(passed=30)})
+    book.record([Result("miner", one.outcome, verdicts[-1])])
+    assert audit_rate(0.01, book["miner"].record) >= verdicts[-1].suspicion

@@ -12,68 +12,115 @@ from hypothesis import strategies as st
 from ranvier.engines import TokenEvidence
 from ranvier.subnets.text.calibrate import shipped
 from ranvier.subnets.verification import (
+    Calibration,
     CalibrationUnfit,
     LogprobCheck,
     counted,
     embedding_worth,
     label_worth,
-    places,
+    place,
     probability_worth,
     read_calibration,
+    seen,
 )
-from ranvier.subnets.verification.logprobs import PAID
-from ranvier.subnets.verification.tokens import ENTROPIES, MARGINS, MOST
+from ranvier.subnets.verification.calibration import MOST
+from ranvier.subnets.verification.logprobs import PAID, SLACK
+from ranvier.subnets.verification.tokens import ENTROPIES, KINDS, MARGINS, WIDTHS
 
 SHIPPED = shipped()
 
 
-def seen(rows: list[tuple[bool, float, float]]) -> tuple[TokenEvidence, tuple[int, ...]]:
-    """Evidence over (is it the seeded choice, margin, entropy)."""
+Row = tuple[bool, float, float, float]
+
+
+def shown(rows: list[Row]) -> tuple[TokenEvidence, tuple[int, ...]]:
+    """Evidence over (is it the seeded choice, margin, entropy, lean)."""
     ids = tuple(range(len(rows)))
-    expected = tuple(token if same else token + 1 for token, (same, _, _) in zip(ids, rows, strict=True))
-    margins, nats = tuple(gap for _, gap, _ in rows), tuple(nats for _, _, nats in rows)
-    return TokenEvidence(expected, margins, (0.0,) * len(rows), nats), ids
+    expected = tuple(token if row[0] else token + 1 for token, row in zip(ids, rows, strict=True))
+    margins, nats, leans = (tuple(row[part] for row in rows) for part in (1, 2, 3))
+    return TokenEvidence(expected, margins, (0.0,) * len(rows), nats, leans), ids
 
 
-rows = st.lists(st.tuples(st.booleans(), st.floats(0, 1e9), st.floats(0, 12)), max_size=60)
+rows = st.lists(
+    st.tuples(st.booleans(), st.floats(0, 1e9), st.floats(0, 12), st.floats(-1e9, 50)), max_size=60
+)
 
 
 @given(rows)
-def test_each_informative_token_has_one_place(given_: list[tuple[bool, float, float]]) -> None:
-    found = places(*seen(given_))
-    informative = [row for row in given_ if row[2] >= ENTROPIES[0]]
-    assert len(found) == len(informative)
-    for (same, margin, nats), (entropy, place) in zip(informative, found, strict=True):
+def test_each_token_has_one_place(given_: list[Row]) -> None:
+    found = [place(one) for one in seen(*shown(given_))]
+    assert len(found) == len(given_)
+    for (same, margin, nats, lean), (entropy, kind) in zip(given_, found, strict=True):
         assert ENTROPIES[entropy] <= nats
-        assert (place == 0) == same
-        assert same or place == len(MARGINS) or margin <= MARGINS[place]
+        assert (kind == 0) == same
+        if not same:
+            assert (kind > WIDTHS) == (lean > 0)
+            width = (kind - 1) % WIDTHS
+            assert width == len(MARGINS) or margin <= MARGINS[width]
     assert sum(map(sum, counted(found))) == len(found)
 
 
 def test_a_wider_margin_is_never_better_and_no_token_is_proof() -> None:
-    for row in SHIPPED.ratios:
-        assert list(row) == sorted(row)
-        assert row[0] < 0 < row[-1]
-        assert row[-1] <= MOST < 11
+    for table in SHIPPED.ratios.values():
+        for row in table:
+            assert len(row) == KINDS
+            for side in (row[1 : 1 + WIDTHS], row[1 + WIDTHS :]):
+                assert list(side) == sorted(side)
+                assert row[0] <= side[0]
+                assert side[-1] <= MOST < 11
+        assert all(row[0] < 0 < row[-1] for row in table[1:])
+
+
+def test_what_was_hardly_counted_of_a_cheat_is_no_evidence() -> None:
+    """Three tokens of a cheat do not outweigh thousands of honest ones."""
+    few = tuple((1,) * (row == 1) + (0,) * (KINDS - (row == 1)) for row in range(len(ENTROPIES)))
+    counts = SHIPPED.ways | {SHIPPED.nearest[0]: few}
+    thin = Calibration(**SHIPPED.model_dump() | {"ways": counts})
+    assert all(abs(row[0]) < 0.05 for row in thin.ratios[thin.nearest[0]])
 
 
 def test_honest_ways_are_cleared_and_others_are_not() -> None:
-    """By the counts themselves: what one token adds on average."""
+    """By the counts themselves: what one token adds on average, in the test that is against it most."""
     for way in SHIPPED.ways:
-        assert (SHIPPED.drift(way) < 0) == (way in SHIPPED.honest), way
+        worst = max(SHIPPED.drift(way, one) for one in SHIPPED.nearest)
+        assert (worst < 0) == (way in SHIPPED.honest), way
     assert SHIPPED.confused == ()
+
+
+def test_a_tie_is_as_wide_as_rounding_and_no_wider() -> None:
+    assert SHIPPED.tie in MARGINS
+    assert SHIPPED.tie <= 1
+    assert any(
+        row[1 + MARGINS.index(SHIPPED.tie)] or row[1 + WIDTHS + MARGINS.index(SHIPPED.tie)]
+        for way in SHIPPED.honest
+        for row in SHIPPED.ways[way]
+    )
 
 
 def test_the_shipped_file_is_evidence() -> None:
     assert (SHIPPED.model, SHIPPED.dtype, SHIPPED.device) == ("smollm2", "bfloat16", "cpu")
     assert sum(map(sum, SHIPPED.ways[SHIPPED.honest[0]])) > 2000
+    assert set(SHIPPED.answers) == set(SHIPPED.ways)
+    assert {way.partition(",")[0] for way in SHIPPED.honest} == {"bfloat16", "float32"}
+    assert any("generate" in way for way in SHIPPED.honest), "another engine"
     assert set(SHIPPED.versions) == {"python", "torch", "transformers"}
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("{", "EOF"), ("{}", "model: Field required"), (None, "No such file")],
-    ids=["cut", "empty", "none"],
+    [
+        ("{", "EOF"),
+        ("{}", "model: Field required"),
+        (None, "No such file"),
+        (SHIPPED.model_copy(update={"ways": {}}).model_dump_json(), "was not counted"),
+        (
+            SHIPPED.model_copy(
+                update={"ways": SHIPPED.ways | {SHIPPED.honest[0]: ((1, 2), (3, 4))}}
+            ).model_dump_json(),
+            "other classes",
+        ),
+    ],
+    ids=["cut", "empty", "none", "no counts", "of another release"],
 )
 def test_a_file_that_is_no_calibration(tmp_path: Path, content: str | None, says: str) -> None:
     path = tmp_path / "calibration.json"
@@ -111,6 +158,13 @@ CHECK = LogprobCheck(distance=0.05)
 )
 def test_log_probabilities(reported: list[float], own: list[float], worth: float) -> None:
     assert CHECK.worth(reported, own)[0] == worth
+
+
+def test_the_distance_comes_from_honest_answers() -> None:
+    furthest = max(SHIPPED.logprobs[way].most for way in SHIPPED.honest if way in SHIPPED.logprobs)
+    assert LogprobCheck.of(SHIPPED).distance == pytest.approx(SLACK * furthest)
+    with pytest.raises(ValueError, match="no log-probabilities"):
+        LogprobCheck.of(SHIPPED.model_copy(update={"logprobs": {}}))
 
 
 @given(st.lists(st.floats(allow_nan=True), max_size=9), st.lists(st.floats(-20, 0), max_size=9))
