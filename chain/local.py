@@ -17,6 +17,15 @@ from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.client import Keypair
 from ranvier.chain.earned import add_up
 from ranvier.chain.errors import CallRefused, ChainTimeout, ChainUnreachable
+from ranvier.chain.explorer import (
+    Account,
+    AccountPoint,
+    Delegate,
+    NetworkInfo,
+    RootSeat,
+    SubnetDetail,
+    SubnetPoint,
+)
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
     Ability,
@@ -48,6 +57,13 @@ _EPOCHS = TypeAdapter(tuple[Epoch, ...])
 _INTEGER = TypeAdapter(int)
 _TEXT = TypeAdapter(str)
 _CALL_STATE = TypeAdapter(CallState)
+_NETWORK = TypeAdapter(NetworkInfo)
+_ROOT = TypeAdapter(tuple[RootSeat, ...])
+_DELEGATES = TypeAdapter(tuple[Delegate, ...])
+_ACCOUNT = TypeAdapter(Account)
+_ACCOUNT_POINTS = TypeAdapter(tuple[AccountPoint, ...])
+_DETAIL = TypeAdapter(SubnetDetail)
+_POINTS = TypeAdapter(tuple[SubnetPoint, ...])
 _CHECKPOINT = TypeAdapter(Checkpoint)
 MOST_CHECKPOINT: Final = 1 << 30
 _PAUSE: Final = 1.0
@@ -136,6 +152,34 @@ class LocalChain:
     async def state_hash(self) -> str:
         """A hash over the whole state, equal for equal calls on an equal genesis."""
         return await self._get(_TEXT, "/v1/state-hash")
+
+    async def network(self) -> NetworkInfo:
+        """The whole chain: settings, costs, houses, motions."""
+        return await self._get(_NETWORK, "/v1/network")
+
+    async def root(self) -> tuple[RootSeat, ...]:
+        """Root's seats by uid."""
+        return await self._get(_ROOT, "/v1/root")
+
+    async def delegates(self) -> tuple[Delegate, ...]:
+        """Hotkeys that others may stake to, the one with most stake first."""
+        return await self._get(_DELEGATES, "/v1/delegates")
+
+    async def account(self, coldkey: str) -> Account:
+        """What a coldkey has."""
+        return await self._get(_ACCOUNT, f"/v1/accounts/{coldkey}")
+
+    async def account_history(self, coldkey: str, since_block: int) -> tuple[AccountPoint, ...]:
+        """An account after each block after `since_block` that changed it."""
+        return await self._get(_ACCOUNT_POINTS, f"/v1/accounts/{coldkey}/history", since=str(since_block))
+
+    async def subnet_detail(self, netuid: int) -> SubnetDetail:
+        """What the list of subnets leaves out."""
+        return await self._get(_DETAIL, f"/v1/subnets/{netuid}/detail")
+
+    async def subnet_history(self, netuid: int, since_block: int) -> tuple[SubnetPoint, ...]:
+        """Prices, share and size of a subnet after blocks with a registration or an epoch."""
+        return await self._get(_POINTS, f"/v1/subnets/{netuid}/history", since=str(since_block))
 
     async def checkpoint(self, *, deadline: float = 60.0) -> Checkpoint:
         """The whole chain at the newest block, to be restored elsewhere."""

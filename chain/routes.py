@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from ranvier.chain import views
+from ranvier.chain import explorer_views, views
 from ranvier.chain.addresses import is_address
 from ranvier.chain.api import LONGEST_WAIT, MOST_EVENTS, Advance, CallState, ChainInfo
 from ranvier.chain.dispatch import CARRIED_OUT
 from ranvier.chain.errors import CallRefused, NotFound
 from ranvier.chain.node import ChainNode
+from ranvier.chain.rules import rules_of
 from ranvier.chain.signed import LONGEST_LIFE, SignedCall
 from ranvier.chain.state import ChainState
 
@@ -40,6 +41,13 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/checkpoint", _checkpoint)
     app.router.add_get("/v1/balances/{ss58}", _balance)
     app.router.add_get("/v1/stakes/{ss58}", _stake)
+    app.router.add_get("/v1/network", _of_state(explorer_views.network))
+    app.router.add_get("/v1/root", _of_state(explorer_views.root))
+    app.router.add_get("/v1/delegates", _delegates)
+    app.router.add_get("/v1/accounts/{ss58}", _account)
+    app.router.add_get("/v1/accounts/{ss58}/history", _account_history)
+    app.router.add_get(f"{subnet}/detail", _detail)
+    app.router.add_get(f"{subnet}/history", _subnet_history)
     app.router.add_get("/v1/subnets", _of_state(views.subnets))
     app.router.add_get(f"{subnet}/metagraph", _of_subnet(views.metagraph))
     app.router.add_get(f"{subnet}/hyperparameters", _of_subnet(views.hyperparameters))
@@ -130,6 +138,34 @@ async def _state_hash(request: web.Request) -> web.Response:
 async def _checkpoint(request: web.Request) -> web.Response:
     made = await request.app[NODE].checkpoint()
     return web.Response(text=made.model_dump_json(), content_type="application/json")
+
+
+async def _delegates(request: web.Request) -> web.Response:
+    node = request.app[NODE]
+    rules = rules_of(node.genesis.era)
+    return reply(await node.read(lambda state: explorer_views.delegates(state, rules)))
+
+
+async def _account(request: web.Request) -> web.Response:
+    ss58 = _address(request)
+    return reply(await request.app[NODE].read(lambda state: explorer_views.account(state, ss58)))
+
+
+async def _account_history(request: web.Request) -> web.Response:
+    ss58, since = _address(request), _number(request, "since")
+    return reply(await request.app[NODE].history(lambda store: store.account(ss58, since)))
+
+
+async def _detail(request: web.Request) -> web.Response:
+    node, netuid = request.app[NODE], int(request.match_info["netuid"])
+    rules = rules_of(node.genesis.era)
+    return reply(await node.read(lambda state: explorer_views.subnet_detail(state, rules, netuid)))
+
+
+async def _subnet_history(request: web.Request) -> web.Response:
+    node, netuid, since = request.app[NODE], int(request.match_info["netuid"]), _number(request, "since")
+    await node.read(lambda state: views.subnet_of(state, netuid))
+    return reply(await node.history(lambda store: store.points(netuid, since)))
 
 
 async def _balance(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from ranvier.chain.pruning import PRUNED_SCORE, prune_2024, prune_head
 from ranvier.chain.schedule import (
     epoch_due_2024,
     epochs_in_block_head,
+    next_epoch_2024,
     reveal_window_2024,
     reveal_window_head,
 )
@@ -51,6 +52,10 @@ class Rules(Protocol):
 
     def evict(self, subnet: SubnetState, block: int) -> int | None:
         """The uid that gives way on a full subnet."""
+        ...
+
+    def next_epoch(self, subnet: SubnetState, block: int) -> int | None:
+        """The first block >= `block` in which the subnet's epoch is due; None for tempo 0."""
         ...
 
     def take(self, state: ChainState, hotkey: str) -> int | None:
@@ -124,6 +129,10 @@ class Rules2024:
         subnet.slots[uid].pruning = PRUNED_SCORE
         return uid
 
+    def next_epoch(self, subnet: SubnetState, block: int) -> int | None:
+        """By the netuid and the tempo."""
+        return next_epoch_2024(block, subnet.netuid, subnet.hyperparameters.tempo)
+
     def take(self, state: ChainState, hotkey: str) -> int | None:
         """Who never became a delegate has none."""
         return state.ledger.takes.get(hotkey)
@@ -175,6 +184,11 @@ class Rules2026:
         paid = [slot.emission for slot in subnet.slots]
         since = [slot.registered_at for slot in subnet.slots]
         return prune_head(paid, since, block, subnet.hyperparameters.immunity_period)
+
+    def next_epoch(self, subnet: SubnetState, block: int) -> int | None:
+        """A tempo after the last; later where more than two are due in a block."""
+        tempo = subnet.hyperparameters.tempo
+        return max(block, subnet.counted_from + tempo) if tempo else None
 
     def take(self, state: ChainState, hotkey: str) -> int | None:
         """Everybody is a delegate."""

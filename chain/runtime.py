@@ -8,6 +8,7 @@ from typing import Final
 
 from ranvier.chain.dispatch import dispatch
 from ranvier.chain.errors import CallRefused
+from ranvier.chain.explorer_views import point
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.handlers.context import Context
 from ranvier.chain.models import Block, Event
@@ -40,8 +41,13 @@ def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Seq
         Event(number, index, name, data) for index, (name, data) in enumerate(ran + context.events)
     )
     records = encode(state, sorted(state.take_changed()))
+    touched = {record.netuid for record in epochs}
+    touched |= {
+        data["netuid"] for name, data in context.events if name in ("NeuronRegistered", "NetworkAdded")
+    }
+    points = {netuid: point(state, netuid, number) for netuid in sorted(touched & state.subnets.keys())}
     signed = tuple(waiting.signed for waiting in calls if waiting.signed is not None)
-    return Commit(state.head, records, outcomes, events, tuple(epochs), signed)
+    return Commit(state.head, records, outcomes, events, tuple(epochs), signed, points)
 
 
 def _carry_out(context: Context, waiting: Waiting) -> Outcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ranvier.chain.errors import StateUnusable, WrongChain
+from ranvier.chain.explorer import AccountPoint, SubnetPoint
 from ranvier.chain.models import Block, Epoch, EpochRow, Event
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
@@ -21,6 +22,8 @@ SCHEMA_VERSION = 2
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256
 """Blocks after a call's last valid one during which its outcome can still be asked for."""
+SWEEP = 1024
+"""Blocks between two looks for old points."""
 _SCHEMA = """
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE block (number INTEGER PRIMARY KEY, hash TEXT NOT NULL, timestamp REAL NOT NULL);
@@ -35,6 +38,12 @@ CREATE TABLE epoch (netuid INTEGER, block INTEGER, uid INTEGER, hotkey TEXT NOT 
 CREATE INDEX epoch_age ON epoch (block);
 CREATE TABLE signed (block INTEGER, idx INTEGER, body TEXT NOT NULL, PRIMARY KEY (block, idx)) WITHOUT ROWID;
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE account (coldkey TEXT, block INTEGER, free INTEGER NOT NULL, PRIMARY KEY (coldkey, block)) WITHOUT ROWID;
+CREATE TABLE holding (coldkey TEXT, hotkey TEXT, block INTEGER, rao INTEGER NOT NULL,
+    PRIMARY KEY (coldkey, hotkey, block)) WITHOUT ROWID;
+CREATE TABLE point (netuid INTEGER, block INTEGER, burn INTEGER NOT NULL, difficulty INTEGER NOT NULL,
+    recycled INTEGER NOT NULL, share REAL NOT NULL, neurons INTEGER NOT NULL,
+    PRIMARY KEY (netuid, block)) WITHOUT ROWID;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -60,6 +69,8 @@ class Commit:
     events: tuple[Event, ...] = ()
     epochs: tuple[EpochRecord, ...] = ()
     signed: tuple[SignedCall, ...] = ()
+    points: Mapping[int, SubnetPoint] = field(default_factory=dict)
+    """Subnets that had a registration or an epoch, by netuid."""
 
 
 @dataclass
@@ -135,6 +146,18 @@ class Store:
             self._db.execute("DELETE FROM call WHERE valid_until < ?", (commit.block.number - OUTCOMES_KEPT,))
             for table in ("event", "epoch"):
                 self._db.execute(f"DELETE FROM {table} WHERE block < ?", (forget_before,))  # noqa: S608
+            if commit.block.number % SWEEP == 0:
+                self._sweep(forget_before)
+
+    def _sweep(self, forget_before: int) -> None:
+        """Old points go; of each account the newest of them stays, as what later ones add to."""
+        self._db.execute("DELETE FROM point WHERE block < ?", (forget_before,))
+        for table, keys in (("account", "coldkey"), ("holding", "coldkey, hotkey")):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE block < ? AND ({keys}, block) NOT IN"  # noqa: S608
+                f" (SELECT {keys}, max(block) FROM {table} WHERE block < ? GROUP BY {keys})",
+                (forget_before, forget_before),
+            )
 
     def outcome(self, call_hash: str) -> Outcome | None:
         """What became of a call whose last valid block has not passed."""
@@ -168,6 +191,29 @@ class Store:
             rows.setdefault(block, []).append(EpochRow(*row))
         return tuple(Epoch(block, tuple(found)) for block, found in rows.items())
 
+    def account(self, coldkey: str, since: int) -> tuple[AccountPoint, ...]:
+        """An account after each block after `since` that changed it, oldest first."""
+        free = self._query("SELECT block, free FROM account WHERE coldkey = ? ORDER BY block", coldkey)
+        held = self._query("SELECT block, hotkey, rao FROM holding WHERE coldkey = ? ORDER BY block", coldkey)
+        balances, changes = dict(free), dict[int, list[tuple[str, int]]]()
+        for block, hotkey, rao in held:
+            changes.setdefault(block, []).append((hotkey, rao))
+        stakes, balance, found = dict[str, int](), 0, list[AccountPoint]()
+        for block in sorted(balances.keys() | changes.keys()):
+            balance = balances.get(block, balance)
+            stakes.update(changes.get(block, ()))
+            if block > since:
+                found.append(AccountPoint(block, balance, sum(stakes.values())))
+        return tuple(found)
+
+    def points(self, netuid: int, since: int) -> tuple[SubnetPoint, ...]:
+        """A subnet after blocks after `since` with a registration or an epoch, oldest first."""
+        text = (
+            "SELECT block, burn, difficulty, recycled, share, neurons FROM point"
+            " WHERE netuid = ? AND block > ? ORDER BY block"
+        )
+        return tuple(SubnetPoint(*row) for row in self._query(text, netuid, since))
+
     def _write(self, commit: Commit) -> None:
         run = self._db.executemany
         block = commit.block
@@ -178,6 +224,7 @@ class Store:
             "DELETE FROM state WHERE name = ?",
             [(name,) for name, value in commit.records.items() if value is None],
         )
+        self._write_history(commit)
         outcomes = [(o.call_hash, o.block, o.valid_until, o.error, o.message) for o in commit.outcomes]
         run("INSERT INTO call VALUES (?, ?, ?, ?, ?)", outcomes)
         run(
@@ -189,6 +236,26 @@ class Store:
             [(block.number, index, call.model_dump_json()) for index, call in enumerate(commit.signed)],
         )
         run("INSERT INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _epoch_rows(block.number, commit.epochs))
+
+    def _write_history(self, commit: Commit) -> None:
+        number, run = commit.block.number, self._db.executemany
+        free, held = list[tuple[str, int, int]](), list[tuple[str, str, int, int]]()
+        for name, value in commit.records.items():
+            kind, _, rest = name.partition("/")
+            if kind == "balance":
+                free.append((rest, number, int(value or 0)))
+            elif kind == "stake":
+                hotkey, _, coldkey = rest.partition("/")
+                held.append((coldkey, hotkey, number, json.loads(value)["rao"] if value else 0))
+        run("INSERT OR REPLACE INTO account VALUES (?, ?, ?)", free)
+        run("INSERT OR REPLACE INTO holding VALUES (?, ?, ?, ?)", held)
+        run(
+            "INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (netuid, p.block, p.burn, p.difficulty, p.recycled, p.share, p.neurons)
+                for netuid, p in commit.points.items()
+            ],
+        )
 
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]

@@ -1,0 +1,120 @@
+"""What an explorer draws: the network, its root, accounts and subnets over time. Rao and u16 ratios, as everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ranvier.chain.network import NetworkParameters
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMotion:
+    """A motion that is voted on until block `ends`; `action` is the call that it would carry out, as JSON."""
+
+    number: int
+    proposer: str
+    action: str
+    ends: int
+    ayes: tuple[str, ...]
+    nays: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """The whole chain at `block`. `lock_cost` is what a subnet costs now, `given_away` what the faucet made."""
+
+    block: int
+    issuance: int
+    given_away: int
+    block_emission: int
+    lock_cost: int
+    subnets: int
+    subnet_limit: int
+    parameters: NetworkParameters
+    committee: tuple[str, ...]
+    senate: tuple[str, ...]
+    motions: tuple[OpenMotion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootSeat:
+    """A validator of the root network; `weights` are u16 by netuid."""
+
+    uid: int
+    hotkey: str
+    coldkey: str
+    stake: int
+    joined_at: int
+    last_update: int
+    weights: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """A hotkey that others may stake to; `own` is the part of its stake that is its owner's."""
+
+    hotkey: str
+    owner: str
+    take: int
+    stake: int
+    own: int
+    nominators: int
+    netuids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Stake of a coldkey on a hotkey."""
+
+    hotkey: str
+    rao: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a coldkey has: free rao, stakes, hotkeys of its own, subnets that it owns and what is locked for them."""
+
+    coldkey: str
+    free: int
+    stakes: tuple[Holding, ...]
+    hotkeys: tuple[str, ...]
+    subnets: tuple[int, ...]
+    locked: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPoint:
+    """An account after a block that changed it: free rao, and all its stake."""
+
+    block: int
+    free: int
+    staked: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetDetail:
+    """Beside `SubnetInfo`: what a place costs by work, what registrations burned so far, what is locked.
+
+    `immune_until` is the first block in which the subnet may be replaced, `pending` the rao of its next epoch.
+    """
+
+    netuid: int
+    difficulty: int
+    work_allowed: bool
+    recycled: int
+    lock: int
+    immune_until: int
+    pending: int
+    next_epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetPoint:
+    """A subnet after a block with a registration or an epoch; `share` is its part of emission in [0, 1]."""
+
+    block: int
+    burn: int
+    difficulty: int
+    recycled: int
+    share: float
+    neurons: int

@@ -1,0 +1,145 @@
+"""The state as an explorer sees it."""
+
+from __future__ import annotations
+
+from ranvier.chain.calls import encode_call
+from ranvier.chain.emission import block_emission
+from ranvier.chain.errors import NotFound
+from ranvier.chain.explorer import (
+    Account,
+    Delegate,
+    Holding,
+    NetworkInfo,
+    OpenMotion,
+    RootSeat,
+    SubnetDetail,
+    SubnetPoint,
+)
+from ranvier.chain.governance import senate
+from ranvier.chain.policies import known_shares
+from ranvier.chain.rules import Rules
+from ranvier.chain.state import ChainState
+from ranvier.chain.subnet_life import lock_now
+from ranvier.chain.views import subnet_of
+
+
+def network(state: ChainState) -> NetworkInfo:
+    """The whole chain."""
+    parameters, following = state.network.parameters, state.head.number + 1
+    motions = tuple(
+        OpenMotion(
+            one.number,
+            one.proposer,
+            encode_call(one.action).decode(),
+            one.ends,
+            tuple(one.ayes),
+            tuple(one.nays),
+        )
+        for one in state.governance.motions.values()
+    )
+    return NetworkInfo(
+        block=state.head.number,
+        issuance=state.ledger.issuance,
+        given_away=state.network.given_away,
+        block_emission=block_emission(state.ledger.issuance),
+        lock_cost=lock_now(state.network, following),
+        subnets=len(state.subnets),
+        subnet_limit=parameters.limit_at(following),
+        parameters=parameters,
+        committee=state.governance.committee,
+        senate=senate(state.root.seats, state.ledger.staked, parameters.senate_seats),
+        motions=motions,
+    )
+
+
+def root(state: ChainState) -> tuple[RootSeat, ...]:
+    """Root's seats by uid."""
+    ledger = state.ledger
+    return tuple(
+        RootSeat(
+            uid,
+            seat.hotkey,
+            ledger.owners[seat.hotkey],
+            ledger.staked(seat.hotkey),
+            seat.joined_at,
+            seat.last_update,
+            dict(sorted(seat.weights.items())),
+        )
+        for uid, seat in enumerate(state.root.seats)
+    )
+
+
+def delegates(state: ChainState, rules: Rules) -> tuple[Delegate, ...]:
+    """All hotkeys that others may stake to, the one with most stake first."""
+    places: dict[str, list[int]] = {}
+    for netuid, subnet in sorted(state.subnets.items()):
+        for hotkey in subnet.uids:
+            places.setdefault(hotkey, []).append(netuid)
+    ledger, found = state.ledger, list[Delegate]()
+    for hotkey, owner in ledger.owners.items():
+        take = rules.take(state, hotkey)
+        if take is not None:
+            held = ledger.stakes.get(hotkey, {})
+            others = sum(amount > 0 for coldkey, amount in held.items() if coldkey != owner)
+            found.append(
+                Delegate(
+                    hotkey,
+                    owner,
+                    take,
+                    sum(held.values()),
+                    held.get(owner, 0),
+                    others,
+                    tuple(places.get(hotkey, ())),
+                )
+            )
+    return tuple(sorted(found, key=lambda one: (-one.stake, one.hotkey)))
+
+
+def account(state: ChainState, coldkey: str) -> Account:
+    """What a coldkey has now."""
+    ledger = state.ledger
+    stakes = tuple(
+        Holding(hotkey, held[coldkey])
+        for hotkey, held in sorted(ledger.stakes.items())
+        if held.get(coldkey, 0)
+    )
+    owned = tuple(netuid for netuid, subnet in sorted(state.subnets.items()) if subnet.owner == coldkey)
+    return Account(
+        coldkey,
+        ledger.balance(coldkey),
+        stakes,
+        tuple(sorted(hotkey for hotkey, owner in ledger.owners.items() if owner == coldkey)),
+        owned,
+        sum(ledger.locks.get(netuid, 0) for netuid in owned),
+    )
+
+
+def subnet_detail(state: ChainState, rules: Rules, netuid: int) -> SubnetDetail:
+    """What `SubnetInfo` leaves out. Raises `NotFound`."""
+    subnet = subnet_of(state, netuid)
+    return SubnetDetail(
+        netuid,
+        subnet.difficulty,
+        subnet.hyperparameters.work_allowed,
+        subnet.recycled,
+        state.ledger.locks.get(netuid, 0),
+        subnet.created_at + state.network.parameters.subnet_immunity,
+        subnet.pending,
+        rules.next_epoch(subnet, state.head.number + 1),
+    )
+
+
+def point(state: ChainState, netuid: int, block: int) -> SubnetPoint:
+    """A subnet as it stands, to be kept. Raises `NotFound`."""
+    if netuid not in state.subnets:
+        raise NotFound(f"there is no subnet {netuid}")
+    shares, subnet = known_shares(state), state.subnets[netuid]
+    total = sum(shares.values())
+    return SubnetPoint(
+        block,
+        subnet.burn,
+        subnet.difficulty,
+        subnet.recycled,
+        shares.get(netuid, 0) / total if total else 0.0,
+        len(subnet.slots),
+    )
