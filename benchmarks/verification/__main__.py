@@ -1,6 +1,6 @@
 """What verifying text costs, whom it pays and whom it catches.
 
-Run: python benchmarks/verification [--answers N] [--miners N] [--pool FILE] [--json FILE] [--docs FILE]
+Run: python benchmarks/verification [--answers N] [--miners N] [--turns N] [--pool FILE] [--json FILE] [--docs FILE]
 
 One verifier (the prepared SmolLM2-135M-Instruct in bfloat16 on a CPU) judges answers that were made in each way by one
 batched prefill. They are made once (an hour of CPU, kept in the pool's file, from which an interrupted run goes on);
@@ -204,6 +204,7 @@ def main() -> int:
         "--answers", type=int, default=160, help="of the first honest way; a share of that of the others"
     )
     parser.add_argument("--miners", type=int, default=2000, help="drawn for each figure")
+    parser.add_argument("--turns", type=int, default=2, help="of measuring costs")
     parser.add_argument("--pool", type=Path, default=home() / "benchmarks" / "verification.jsonl")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--docs", type=Path, help="put the table into this page, between its marks")
@@ -223,7 +224,7 @@ def main() -> int:
         say=lambda line: console.print(line, style="dim"),
     )
     lines = [
-        *cost_lines(measured(model), samples[next(iter(honest))], TextSettings().audit_rate),
+        *cost_lines(measured(model, options.turns), samples[next(iter(honest))], TextSettings().audit_rate),
         *honest_lines(samples, list(honest)),
         *cheat_lines(samples, list(cheap), options.miners),
         *logprob_lines(samples, list(honest)),

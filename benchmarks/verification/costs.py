@@ -11,7 +11,7 @@ from ranvier.engines.text.model import CausalText
 from ranvier.subnets.text.ways import in_batches, judged, requests
 
 T = TypeVar("T")
-TURNS, ANSWERS, ALONE, TOKENS = 2, 32, 3, 48
+ANSWERS, ALONE, TOKENS = 32, 3, 48
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Costs:
     alone: float
 
 
-def measured(model: CausalText) -> Costs:
-    """The mean of `TURNS` turns; verifier and miner are one model."""
+def measured(model: CausalText, turns: int) -> Costs:
+    """The mean of so many turns; verifier and miner are one model."""
     sums = [0.0, 0.0, 0.0]
-    for turn in range(TURNS):
+    for turn in range(turns):
         asked = requests(ANSWERS, TOKENS, f"costs|{turn}")
         seconds, made = _timed(lambda: in_batches(model, ANSWERS)(asked))  # noqa: B023  called at once
         sums[0] += seconds / ANSWERS
         sums[1] += _timed(lambda: judged(model, asked, made))[0] / ANSWERS  # noqa: B023
         sums[2] += _timed(lambda: in_batches(model, 1)(asked[:ALONE]))[0] / ALONE  # noqa: B023
-    return Costs(sums[1] / TURNS, sums[0] / TURNS, sums[2] / TURNS)
+    return Costs(sums[1] / turns, sums[0] / turns, sums[2] / turns)
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:

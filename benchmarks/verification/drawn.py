@@ -61,7 +61,7 @@ def lived(answers: list[Judged], calibration: Calibration, base: float, rng: ran
         tests = tests.add(answer.seen, calibration, BOUNDS)
         standing = tests.standing(BOUNDS)
         if tests.informative >= calibration.least:
-            good = standing == "open" and answer.fault is None
+            good = standing == "open" and answer.wrong(calibration.tie) is None
             judged, paid, pay = judged + 1, paid + good, pay + good * (1 - tests.suspicion(BOUNDS))
             record = Record(record.passed + 1 if good else 0, proofs > 0, tests.suspicion(BOUNDS))
         if standing == "caught":

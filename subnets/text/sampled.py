@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from ranvier.subnets.text.made import Way
 from ranvier.subnets.text.ways import judged, requests
-from ranvier.subnets.verification.endings import ending_fault
+from ranvier.subnets.verification.endings import EARLY, ending_fault
 from ranvier.subnets.verification.logprobs import distance
 from ranvier.subnets.verification.tokens import Seen, seen
 
@@ -25,7 +25,7 @@ PORTION: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One answer: what its tokens show, what is wrong with its end (None: nothing), and how long it is.
+    """One answer: what its tokens show, what is wrong with its end (None: nothing) without a tie, and how long it is.
 
     ``away`` is the mean difference (nats) of its log-probabilities from the verifier's; None where it has none.
     """
@@ -34,6 +34,10 @@ class Judged:
     fault: str | None
     tokens: int
     away: float | None = None
+
+    def wrong(self, tie: float) -> str | None:
+        """What is wrong with its end, if an end token may lie ``tie`` behind the seeded choice."""
+        return None if self.fault == EARLY and self.seen[-1].margin <= tie else self.fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from ranvier.engines import TokenEvidence
+
+EARLY: Final = "ends where the model goes on"
 
 
 def ending_fault(
@@ -32,7 +34,7 @@ def ending_fault(
     if finish_reason == "stop" and token_ids[-1] not in ends:
         return "stops without the end token"
     if finish_reason == "stop" and evidence.expected[-1] not in ends and evidence.margin[-1] > tie:
-        return "ends where the model goes on"
+        return EARLY
     if finish_reason == "length" and len(token_ids) != max_tokens:
         return "stops before the limit"
     if text != evidence.text:

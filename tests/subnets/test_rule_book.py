@@ -102,6 +102,15 @@ def test_the_rarer_the_audits_the_longer_the_penalty(rate) -> None:
     assert scores["miner"].penalty >= max(3, 1 / audit_rate(rate, Record(10_000)))
 
 
+def test_a_penalty_lasts_as_long_as_the_proof_took() -> None:
+    """Else coarser weights, which take many audits to prove, would be paid for longer than they are punished."""
+    scores = book(average=0.9)
+    play(scores, Verdict(0.0, "caught", caught=True, spell=40))
+    assert scores["miner"].penalty == 40
+    play(scores, Verdict(0.0, "caught", caught=True, spell=1))
+    assert scores["miner"].penalty == SETTINGS.penalty_rounds
+
+
 def test_suspicion_is_kept_until_the_next_audit_and_ends_with_a_conviction() -> None:
     scores = book(passed=30)
     play(scores, Verdict(1.0, "valid", suspicion=0.4), None, Verdict(None, "engine away"))

@@ -8,7 +8,9 @@ import pytest
 
 from ranvier.engines import TokenEvidence
 from ranvier.subnets.text.made import Made
-from ranvier.subnets.text.sampled import PORTION, sampled
+from ranvier.subnets.text.sampled import PORTION, Judged, sampled
+from ranvier.subnets.verification import Seen
+from ranvier.subnets.verification.endings import EARLY
 
 END = 2
 
@@ -70,3 +72,10 @@ def test_what_is_kept_of_an_answer(tmp_path: Path) -> None:
         assert all(
             one.entropy == 2 and one.margin in (0, 1) and one.lean == -one.margin for one in answer.seen
         )
+
+
+def test_an_end_that_rounding_decides_is_not_wrong() -> None:
+    near, far = (Judged((Seen(0.0, 2.0, 0.0), Seen(margin, 2.0, -1.0)), EARLY, 2) for margin in (0.2, 5.0))
+    assert [one.wrong(0.3) for one in (near, far)] == [None, EARLY]
+    assert near.wrong(0.1) == EARLY
+    assert Judged(near.seen, "stops before the limit", 2).wrong(0.3) == "stops before the limit"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranvier.subnets.verification import Bounds, SequentialTest
+from ranvier.subnets.verification.sequential import SHARE, now_and_then
 
 BOUNDS = Bounds()
 HONEST, CHEAT = 0.02, 0.30
@@ -91,3 +92,46 @@ def test_more_against_a_miner_never_helps_it(found: list[float]) -> None:
 def test_bounds_that_are_none(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="lie between"):
         Bounds(**wrong)
+
+
+def test_a_test_knows_since_when_evidence_has_been_gathering() -> None:
+    test = SequentialTest().add([-5.0], BOUNDS, 3)
+    assert (test.passed, test.spell(9)) == (1, 0), "a test that was passed is over"
+    test = test.add([1.0], BOUNDS, 10).add([0.5], BOUNDS, 25)
+    assert test.spell(25) == 16
+    caught = SequentialTest.read(test.stored()).add([20.0], BOUNDS, 30)
+    assert caught.caught
+    assert caught.spell(30) == 21
+    assert caught.again().spell(30) == 0
+
+
+@given(st.floats(-500, 500))
+def test_an_answer_of_one_who_cheats_now_and_then_weighs_less_either_way(ratio: float) -> None:
+    found = now_and_then(ratio)
+    assert found == pytest.approx(
+        math.log(1 - SHARE + SHARE * math.exp(ratio)) if ratio < 300 else ratio, abs=2
+    )
+    assert math.log(1 - SHARE) - 1e-9 <= found <= max(ratio, 0.0) + 1e-9
+
+
+def coarse(rng: random.Random, chance: float) -> float:
+    """What an answer of forty tokens adds, tested against a cheat whose tokens mismatch in eight of a hundred."""
+    wrong, right = math.log(0.08 / HONEST), math.log(0.92 / (1 - HONEST))
+    return sum(wrong if rng.random() < chance else right for _ in range(40))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.4])
+def test_who_cheats_in_some_answers_is_caught_though_the_others_clear_it(share: float) -> None:
+    """Sums over tokens are washed out by honest answers in between; sums over answers are not."""
+    rng, tokens, answers = random.Random(4), SequentialTest(), SequentialTest()
+    for number in range(1500):
+        ratio = coarse(rng, 0.08 if rng.random() < share else HONEST)
+        tokens = tokens.add([ratio], BOUNDS, number)
+        answers = answers.add([now_and_then(ratio)], BOUNDS, number)
+    assert answers.caught
+    assert tokens.passed > 10
+    honest = SequentialTest()
+    for number in range(1500):
+        honest = honest.add([now_and_then(coarse(rng, HONEST))], BOUNDS, number)
+    assert not honest.caught
+    assert honest.passed > 20
