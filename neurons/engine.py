@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ranvier.neurons.config import EngineSettings
     from ranvier.neurons.config.models import UpstreamSettings
 
+_log = logging.getLogger(__name__)
+
 
 async def serve_engine(settings: EngineSettings, *, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. Raises `EngineError` and `ConfigError`."""
@@ -31,7 +34,19 @@ async def serve_engine(settings: EngineSettings, *, ready: Callable[[str], None]
     metrics = (settings.metrics.host, settings.metrics.port) if settings.metrics.port else None
     stop = told_to_stop()
     if await _started(front, stop):
+        await _say(front)
         await serve(front, settings.listen, metrics=metrics, ready=ready, stop=stop)
+
+
+async def _say(front: Front) -> None:
+    """A line for each worker: what it serves, on which device, with how much memory."""
+    for one in await front.state():
+        devices = ", ".join(f"{on.device} ({on.name}, {on.free >> 20} MiB free)" for on in one.devices)
+        _log.info(
+            "worker %s, process %d: %s on %s, %d MiB resident",
+            *(one.worker, one.pid, ", ".join(one.models), devices or "a device of llama.cpp's"),
+            one.resident >> 20,
+        )
 
 
 async def _started(front: Front, stop: asyncio.Event) -> bool:

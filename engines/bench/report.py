@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -71,19 +71,23 @@ class Bench(Figures):
         return tuple(one for one in self.laps if not one.lack)
 
 
-def faster(benches: Sequence[Bench]) -> list[tuple[int, Bench, float]]:
-    """Of several models for the same work: at each size that two ended, the fastest, and how many times the next."""
+class Choice(NamedTuple):
+    """The fastest at a size, and how many times as fast as the next: by the clock, and for each CPU second."""
+
+    size: int
+    best: Bench
+    times: float
+    cpu_times: float
+
+
+def faster(benches: Sequence[Bench]) -> list[Choice]:
+    """Of several models for the same work, at each size that two ended."""
     found = []
     for size in sorted({lap.size for one in benches for lap in one.done}):
-        ranked = sorted(
-            (
-                (lap.per_second, number)
-                for number, one in enumerate(benches)
-                for lap in one.done
-                if lap.size == size
-            ),
-            reverse=True,
-        )
-        if len(ranked) > 1:
-            found.append((size, benches[ranked[0][1]], ranked[0][0] / ranked[1][0]))
+        laps = [(lap, one) for one in benches for lap in one.done if lap.size == size]
+        laps.sort(key=lambda pair: pair[0].per_second, reverse=True)
+        if len(laps) > 1:
+            (first, best), (second, _) = laps[:2]
+            cpu = first.per_cpu_second / second.per_cpu_second if second.per_cpu_second else 0.0
+            found.append(Choice(size, best, first.per_second / second.per_second, cpu))
     return found

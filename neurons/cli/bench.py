@@ -144,7 +144,8 @@ def _compare(benches: Sequence[Bench]) -> None:
     from ranvier.engines.bench.report import faster
 
     for kind in dict.fromkeys(one.kind for one in benches):
-        for count, best, times in faster([one for one in benches if one.kind == kind]):
+        for count, best, times, cpu_times in faster([one for one in benches if one.kind == kind]):
+            cpu = f", {cpu_times:.1f} times for each CPU second" if cpu_times else ""
             typer.echo(
-                f"{count:>4} at once: {best.model} by {best.engine} is {times:.1f} times as fast as the next"
+                f"{count:>4} at once: {best.model} by {best.engine}, {times:.1f} times as fast as the next{cpu}"
             )

@@ -69,7 +69,7 @@ def test_no_two_prompts_begin_alike() -> None:
 
 def test_the_faster_one_is_named_at_each_size_that_both_ended() -> None:
     one, other = made("text=a", {1: 10, 8: 20, 32: 20}), made("text=b", {1: 5, 8: 40})
-    assert [(size, best.model, times) for size, best, times in faster([one, other])] == [
+    assert [(size, best.model, times) for size, best, times, _ in faster([one, other])] == [
         (1, "text=a", 2.0),
         (8, "text=b", 2.0),
     ]
