@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from ranvier.chain import views
+from ranvier.chain import explorer_views, views
 from ranvier.chain.addresses import is_address
 from ranvier.chain.api import LONGEST_WAIT, MOST_EVENTS
 from ranvier.chain.calls import Call
@@ -19,6 +19,7 @@ from ranvier.chain.client import Keypair
 from ranvier.chain.dispatch import CARRIED_OUT
 from ranvier.chain.earned import add_up
 from ranvier.chain.errors import BadGenesis, CallRefused, ChainTimeout, ChainUnreachable, NotFound
+from ranvier.chain.explorer import Account, NetworkInfo
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
@@ -208,6 +209,14 @@ class EmbeddedChain:
     async def issuance(self) -> int:
         """All rao in existence."""
         return await self._read(lambda state: state.ledger.issuance)
+
+    async def network(self) -> NetworkInfo:
+        """The whole chain: settings, costs, houses, motions."""
+        return await self._read(explorer_views.network)
+
+    async def account(self, coldkey: str) -> Account:
+        """What a coldkey has."""
+        return await self._read(lambda state: explorer_views.account(state, _address(coldkey)))
 
     async def state_hash(self) -> str:
         """A hash over the whole state, equal for equal calls on an equal genesis."""

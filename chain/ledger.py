@@ -109,11 +109,13 @@ class Ledger:
             self._credit(coldkey, amount)
         return amount
 
-    def release(self, hotkey: str) -> None:
-        """Return all stake on a hotkey to those who put it there."""
-        for coldkey, amount in list(self.stakes.get(hotkey, {}).items()):
+    def release(self, hotkey: str) -> dict[str, int]:
+        """Return all stake on a hotkey to those who put it there; returns the rao that each got."""
+        held = {coldkey: amount for coldkey, amount in self.stakes.get(hotkey, {}).items() if amount}
+        for coldkey, amount in held.items():
             self._restake(hotkey, coldkey, -amount)
             self._credit(coldkey, amount)
+        return held
 
     def total(self) -> int:
         """The sum over all holders; equals `issuance`."""

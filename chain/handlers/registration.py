@@ -19,9 +19,8 @@ def register(context: Context, call: Register, coldkey: str) -> None:
     uid, old = place(context, subnet, call.hotkey)
     subnet.recycled += price
     context.rules.registered(subnet, by_work=False)
-    context.tell(
-        "NeuronRegistered", netuid=call.netuid, uid=uid, hotkey=call.hotkey, replaced=old, burn=price
-    )
+    names = {"hotkey": call.hotkey, "coldkey": coldkey, "replaced": old}
+    context.tell("NeuronRegistered", netuid=call.netuid, uid=uid, **names, burn=price)
 
 
 def register_work(context: Context, call: RegisterWork, hotkey: str) -> None:
@@ -48,7 +47,8 @@ def register_work(context: Context, call: RegisterWork, hotkey: str) -> None:
     state.touch(f"work/{call.work}")
     uid, old = place(context, subnet, hotkey)
     context.rules.registered(subnet, by_work=True)
-    context.tell("NeuronRegistered", netuid=call.netuid, uid=uid, hotkey=hotkey, replaced=old, work=call.work)
+    names = {"hotkey": hotkey, "coldkey": call.coldkey, "replaced": old}
+    context.tell("NeuronRegistered", netuid=call.netuid, uid=uid, **names, burn=0, work=call.work)
 
 
 def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str | None]:
@@ -60,7 +60,8 @@ def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str 
         slot.pruning, old = subnet.slots[uid].pruning, subnet.slots[uid].hotkey
     subnet.put(uid, slot)
     if old is not None and not context.state.registered_anywhere(old):
-        context.state.ledger.release(old)
+        for holder, amount in context.state.ledger.release(old).items():
+            context.tell("StakeReleased", hotkey=old, coldkey=holder, amount=amount)
     return uid, old
 
 
