@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -124,3 +126,12 @@ def test_listings_are_for_people_and_for_programs(tmp_path: Path, monkeypatch: p
     shown = run.invoke(app, ["models", "fit", "scenes"], env={"COLUMNS": "140"}).output
     assert "GPU     none: torch cannot be asked" in shown
     assert "image=scenes" in shown
+
+
+def test_the_commands_import_no_torch() -> None:
+    code = (
+        "import sys, ranvier.neurons.cli.models, ranvier.engines.bench.run, ranvier.engines.bench.svg, "
+        "ranvier.engines.catalog as c; c.entries(); "
+        "sys.exit(bool({'torch', 'transformers', 'diffusers', 'huggingface_hub'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
