@@ -70,13 +70,17 @@ def alpha_by_bond(weights: Bits, held: Bits, consensus: Bits, params: YumaParams
     far below its bond. Where steepness makes exp() leave I32F32 the runtime takes it as 0, so alpha is high.
     """
     low, high = ratio(params.alpha_low, U16_MAX), ratio(params.alpha_high, U16_MAX)
-    bought = np.maximum(weights, consensus) - consensus
-    sold = np.maximum(held, weights) - weights
-    apart = np.where(weights >= held, bought, sold).astype(np.int64) - _HALF
+    touched = (weights | held) > 0  # the others hold nothing, whatever their alpha
+    weight, bond = weights[touched], held[touched]
+    consensus = np.broadcast_to(consensus, weights.shape)[touched]
+    bought = np.maximum(weight, consensus) - consensus
+    sold = np.maximum(bond, weight) - weight
+    apart = np.where(weight >= bond, bought, sold).astype(np.int64) - _HALF
     whole, part = divmod((params.alpha_sigmoid_steepness << FRACTION) // 100, ONE)
     sigmoid = reciprocal(exponential(-whole * apart + ((-part * apart) >> FRACTION)) + np.uint64(ONE))
-    alpha = np.uint64(low) + multiply(sigmoid, np.uint64(high - low))
-    return _within(alpha, low, high)
+    alpha = np.full_like(weights, low)
+    alpha[touched] = _within(np.uint64(low) + multiply(sigmoid, np.uint64(high - low)), low, high)
+    return alpha
 
 
 def _within(alpha: Bits, low: int, high: int) -> Bits:

@@ -16,6 +16,8 @@ from ranvier.chain.fixed import FRACTION, ONE, U64_MAX, Bits, Flags, Signed
 
 _SHIFT: Final = np.uint64(FRACTION)
 _LOW: Final = np.uint64(ONE - 1)
+_HALF_SHIFT: Final = np.uint64(16)
+_HALF_LOW: Final = np.uint64((1 << 16) - 1)
 _E: Final = np.uint64(22_802_600 << 9)
 """e with 23 fraction bits: what the crate returns for exactly one."""
 _LOG2_E: Final = 12_102_203 << 9
@@ -23,27 +25,53 @@ _LOG2_E: Final = 12_102_203 << 9
 _LARGEST: Final = np.uint64(1 << 31)
 """Whole numbers from here on leave I32F32."""
 _HOPELESS: Final = np.uint64(32 << FRACTION)
+_SMALL: Final = 11 << FRACTION
+"""Below it no term of the sum has more than 46 bits."""
 _TERMS: Final = 32
 
 
 def exponential(exponents: Signed) -> Bits:
     """The powers of e to signed I32F32 exponents; 0 where the sum leaves I32F32, beyond 20.8885 either way."""
     size = np.abs(exponents).astype(np.uint64)
+    total = _sum_of_small(size) if int(size.max(initial=0)) < _SMALL else _sum(size)
+    total[exponents == ONE] = _E
+    inverted = (exponents < 0) & (total > 0)
+    total[inverted] = reciprocal(total[inverted])
+    return total
+
+
+def _sum_of_small(size: Bits) -> Bits:
+    """The Taylor sum where nothing can leave the type and a product needs one split only."""
+    whole, part = size >> _SHIFT, size & _LOW
+    total, term = size + np.uint64(ONE), size.copy()
+    for index in range(2, _TERMS):
+        # (high * 2**16 + low) * part / 2**32, floored; whole * term needs no more than 50 bits.
+        scaled = (term >> _HALF_SHIFT) * part
+        scaled += ((term & _HALF_LOW) * part) >> _HALF_SHIFT
+        scaled >>= _HALF_SHIFT
+        term *= whole
+        term += scaled
+        term //= np.uint64(index)
+        total += term
+        if not term.any():
+            break
+    return total
+
+
+def _sum(size: Bits) -> Bits:
+    """The Taylor sum; 0 where a step of it leaves I32F32."""
     failed = size >= _HOPELESS
     size = np.where(failed, np.uint64(0), size)
     total, term = size + np.uint64(ONE), size
     for index in range(2, _TERMS):
         term, over = _product(term, size)
         term //= np.uint64(index)
-        total = total + term
+        total += term
         over |= (total >> _SHIFT) >= _LARGEST
         failed |= over
         term[over] = 0
         total[over] = ONE
-        if not term.any():
-            break
-    total = np.where(exponents == ONE, _E, total)
-    return np.where(failed, np.uint64(0), np.where(exponents < 0, reciprocal(total), total))
+    return np.where(failed, np.uint64(0), total)
 
 
 def reciprocal(values: Bits) -> Bits:

@@ -26,6 +26,12 @@ def test_exp_is_the_plain_sum(exponents: list[int]) -> None:
     assert got == [whole_exp(x) or 0 for x in exponents]
 
 
+@given(st.lists(st.integers(1 - (11 << 32), (11 << 32) - 1), min_size=1))
+def test_exp_of_small_exponents_is_the_plain_sum(exponents: list[int]) -> None:
+    got = exponential(np.array(exponents, dtype=np.int64)).tolist()
+    assert got == [whole_exp(x) for x in exponents]
+
+
 @given(st.integers(-1, 2**62))
 def test_ln_is_the_plain_squaring(bits: int) -> None:
     assert natural_log(bits) == whole_ln(bits)
