@@ -31,8 +31,16 @@ SETTINGS: Final[Mapping[str, str]] = {
     "burn": "Burn",
     "min_burn": "MinBurn",
     "max_burn": "MaxBurn",
+    "difficulty": "Difficulty",
+    "min_difficulty": "MinDifficulty",
+    "max_difficulty": "MaxDifficulty",
+    "work_allowed": "NetworkPowRegistrationAllowed",
     "bonds_moving_average": "BondsMovingAverage",
     "bonds_penalty": "BondsPenalty",
+    "yuma3": "Yuma3On",
+    "liquid_alpha": "LiquidAlphaOn",
+    "alpha_values": "AlphaValues",
+    "alpha_sigmoid_steepness": "AlphaSigmoidSteepness",
 }
 """Our names of a subnet's settings and the chain's storage. What a chain lacks keeps our default."""
 GLOBAL_SETTINGS: Final[Mapping[str, str]] = {
@@ -43,8 +51,11 @@ GLOBAL_SETTINGS: Final[Mapping[str, str]] = {
 
 
 def hyperparameters(found: Mapping[str, Any]) -> Hyperparameters:
-    """From the values that were found; None keeps the default."""
-    return Hyperparameters.model_validate({name: value for name, value in found.items() if value is not None})
+    """From the values that were found; None keeps the default, but a chain that knows no Yuma 3 does not run it."""
+    known = {name: value for name, value in found.items() if value is not None}
+    if "alpha_values" in known:
+        known["alpha_low"], known["alpha_high"] = known.pop("alpha_values")
+    return Hyperparameters.model_validate({"yuma3": False, **known})
 
 
 def metagraph(graph: Mapping[str, Any], block: Block, trusts: Sequence[Any]) -> Metagraph:

@@ -281,7 +281,8 @@ class LocalSubstrate:
 
     async def _setting(self, netuid: int, item: str) -> Any:
         name = next(ours for ours, theirs in SETTINGS.items() if theirs == item)
-        return getattr(await self.chain.hyperparameters(netuid), name)
+        found = await self.chain.hyperparameters(netuid)
+        return (found.alpha_low, found.alpha_high) if item == "AlphaValues" else getattr(found, name)
 
     def _global_setting(self, item: str) -> Callable[[], Any]:
         name = next(ours for ours, theirs in GLOBAL_SETTINGS.items() if theirs == item)

@@ -135,10 +135,13 @@ async def test_a_closed_client_says_so(contract: Any) -> None:
 
 
 async def test_hyperparameters_and_subnets(open_contract: Any) -> None:
-    async with open_contract(tempo=7, weights_rate_limit=3, commit_reveal=True, reveal_period=2) as contract:
+    settings = {"tempo": 7, "weights_rate_limit": 3, "commit_reveal": True, "reveal_period": 2}
+    liquid = {"liquid_alpha": True, "alpha_low": 1700, "alpha_high": 60000}
+    async with open_contract(**settings, **liquid) as contract:
         found = await contract.client.hyperparameters(1)
         assert (found.tempo, found.weights_rate_limit) == (7, 3)
         assert (found.commit_reveal, found.reveal_period) == (True, 2)
+        assert (found.liquid_alpha, found.alpha_low, found.alpha_high) == (True, 1700, 60000)
         expected = await contract.behind.hyperparameters(1)
         here_only = {"burn_half_life", "burn_increase_percent"}
         assert found.model_dump(exclude=here_only) == expected.model_dump(exclude=here_only)

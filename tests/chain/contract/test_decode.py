@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ranvier.chain.subtensor import decode
 from ranvier.chain.subtensor.decode import axon, text
 
 NUMBERS = st.integers(0, 2**128 - 1)
@@ -39,3 +40,9 @@ def test_an_axon_is_an_address_or_nothing(ip: int, port: int, kind: int) -> None
     assert (found is None) == (ip == 0 or port == 0)
     if found is not None:
         assert (found.port, ":" in found.ip) == (port, kind == 6 or ip >= 1 << 32)
+
+
+def test_a_chain_that_does_not_know_yuma_3_does_not_run_it() -> None:
+    assert not decode.hyperparameters({"tempo": 5, "yuma3": None, "alpha_values": None}).yuma3
+    found = decode.hyperparameters({"yuma3": True, "liquid_alpha": True, "alpha_values": (1638, 60000)})
+    assert (found.yuma3, found.alpha_low, found.alpha_high) == (True, 1638, 60000)
