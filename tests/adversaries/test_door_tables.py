@@ -92,7 +92,9 @@ def grown(count: int, known: int) -> tuple[dict[str, int], dict[str, int], Count
         return runner.run(run())
 
 
-@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [5_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+)
 def test_tables_grow_by_nothing(count: int) -> None:
     before, after, codes = grown(count, 500)
     assert after == before
