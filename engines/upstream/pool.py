@@ -28,6 +28,8 @@ BUSY_TRIES: Final = 5
 """Refusals for now that one request takes before it gives up."""
 TRIES: Final = 2
 """Engines that one request may go to. A request that kills what runs it must not kill everything."""
+Tried = tuple[Upstream, int]
+"""An engine that failed at a request, and which of its lives that was: the process after it may be tried again."""
 FEW: Final = 8
 """Answers at once up to which a light engine is asked: one without a GPU writes up to so many at least as fast alone as
 together (`benchmarks/engines`)."""
@@ -141,7 +143,7 @@ class Pool:
     async def _through(
         self, batch: str, item: Any, on_piece: Callable[[str], None] | None, said: Callable[[], bool]
     ) -> Any:
-        tried: list[Upstream] = []
+        tried: list[Tried] = []
         busy = 0
         while True:
             upstream = await self._next(tried, again=bool(busy or tried))
@@ -151,7 +153,7 @@ class Pool:
                 raise ValueError(error.reason) from error
             except (EngineUnreachable, EngineTimeout, EngineRefused) as error:
                 self._judge(upstream, error, tried)
-                busy += upstream not in tried
+                busy += upstream not in [one for one, _ in tried]
                 if said() or busy >= BUSY_TRIES:  # what was told cannot be taken back
                     raise NoUpstream(self.info.id, str(error)) from error
 
@@ -166,7 +168,7 @@ class Pool:
         self,
         upstream: Upstream,
         error: EngineUnreachable | EngineTimeout | EngineRefused,
-        tried: list[Upstream],
+        tried: list[Tried],
     ) -> None:
         """Note in ``tried`` who failed, not who was busy; raises where no other engine is to try."""
         status = error.status if isinstance(error, EngineRefused) else 0
@@ -174,22 +176,22 @@ class Pool:
         if status in INVALID:
             raise ValueError(getattr(error, "reason", "")) from error
         if status not in BUSY:
-            tried.append(upstream)
+            tried.append((upstream, upstream.lives))
         if len(tried) >= TRIES:
             raise NoUpstream(self.info.id, str(error)) from error
 
-    async def _next(self, tried: Sequence[Upstream], *, again: bool) -> Upstream:
+    async def _next(self, tried: Sequence[Tried], *, again: bool) -> Upstream:
         """The least busy engine; waits in turn for one that is up but full. Raises `Full` and `NoUpstream`."""
         place: Place | None = None
         try:
             while True:
-                able = [one for one in self._members if one not in tried]
+                able = [one for one in self._members if (one, one.lives) not in tried]
                 free = [one for one in able if one.free(self.info.id)]
                 if free and self._turns.may(place):
                     self._turns.went(asker.get())
                     return min(free, key=lambda one: one.wait)
                 rest = min((one.resting for one in able if one.up), default=None)
-                if rest is None or rest > LONG:
+                if (rest is None or rest > LONG) and not any(one.coming for one in self._members):
                     raise NoUpstream(self.info.id, self._lack(tried), max(2.0, rest or 0.0))
                 if place is None:  # who was failed by one engine takes any other that comes free
                     place = self._turns.join(asker.get(), picky=again)
@@ -199,8 +201,8 @@ class Pool:
                 self._turns.leave(place)
                 self.wake()
 
-    def _lack(self, tried: Sequence[Upstream]) -> str:
-        last = (tried or tuple(self._members))[-1:]
+    def _lack(self, tried: Sequence[Tried]) -> str:
+        last = ([one for one, _ in tried] or list(self._members))[-1:]
         return (
             "".join(f"{one.label}: {one.reason or 'it is busy'}" for one in last) or "none serves it any more"
         )

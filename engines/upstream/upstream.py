@@ -26,6 +26,8 @@ LONGEST_REST: Final = 30.0
 """Seconds between two tries of an engine that stays down."""
 DEADLINE: Final = 600.0
 """Seconds that an engine behind us may take; callers set shorter ones of their own, and leaving cancels the work."""
+RETURN: Final = 30.0
+"""Seconds that requests wait for a process of ours to be back."""
 NOT_THERE: Final = 404
 TOO_MANY: Final = 429
 MISSES: Final = 2
@@ -106,8 +108,16 @@ class Upstream:
         """On the monotonic clock: an engine that is full is left alone until then."""
         self.doubts = 0
         """Requests in a row that it did not answer as it should: it is asked last, unless the others are busy."""
+        self.lives = 0
+        """How often it was there again after it had been down."""
+        self._back_by = 0.0
         self._misses = 0
         self._lost = asyncio.Event()
+
+    @property
+    def coming(self) -> bool:
+        """Whether it is worth waiting for: a process of ours that died is started again at once."""
+        return not self.up and time.monotonic() < self._back_by
 
     def free(self, model: str) -> bool:
         """Whether it can be given a request for that model of ours now."""
@@ -137,6 +147,7 @@ class Upstream:
 
     def answered(self) -> None:
         """It does."""
+        self.lives += not self.up
         self.up, self.reason, self.failures = True, "", 0
         self._tell()
 
@@ -144,6 +155,8 @@ class Upstream:
         """It does not; nothing more is sent there until `answered`."""
         if self.up:
             self._lost.set()
+            if self.address.each:
+                self._back_by = time.monotonic() + RETURN
         self.up, self.reason, self.failures = False, reason, self.failures + 1
         self._tell()
 
