@@ -27,12 +27,14 @@ VARIANTS = {
     variant.name: variant
     for variant in (
         Variant("sentiment", _HERE / "sentiment.safetensors"),
+        Variant("sentiment-finance", _HERE / "sentiment-finance.safetensors"),
         Variant("sentiment-small", _HERE / "sentiment-small.safetensors"),
         Variant("sentiment-pruned", _HERE / "sentiment.safetensors", kept_layers=(0, 1, 5)),
     )
 }
-"""``sentiment`` (6 layers), ``sentiment-small`` (3 layers, trained as such: an honest weaker miner) and
-``sentiment-pruned`` (the first with half of its layers skipped, untrained: a cheat's model, for tests)."""
+"""``sentiment`` (6 layers), ``sentiment-finance`` (6 layers, for headlines), ``sentiment-small`` (3 layers, trained as
+such: an honest weaker miner) and ``sentiment-pruned`` (the first with half of its
+layers skipped, untrained: a cheat's model, for tests)."""
 
 
 def load_sentiment(name: str, body: Path, *, device: str = "cpu", dtype: str = "float32") -> Classifier:

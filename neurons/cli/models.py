@@ -61,9 +61,14 @@ class Bars:
 
 @app.command()
 def calibrate(
-    name: Annotated[str, typer.Argument(help="A text model: prepared, a folder, or a hub id.")],
+    name: Annotated[
+        str, typer.Argument(help="A model: prepared, a folder or a hub id; a classifier that ships.")
+    ],
     out: Annotated[Path, typer.Option(help="File to write.")],
-    dtype: Annotated[str, typer.Option(help="bfloat16, float16 or float32.")] = "bfloat16",
+    kind: Annotated[str, typer.Option(help="text, embed or classify.")] = "text",
+    dtype: Annotated[
+        str | None, typer.Option(help="bfloat16 (the default for text), float16 or float32 (for others).")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     answers: Annotated[
         int, typer.Option(min=16, help="Of the first honest way, and a share of that of the others.")
@@ -72,7 +77,21 @@ def calibrate(
         Path | None, typer.Option(help="Keep the answers in this file; an interrupted run goes on from it.")
     ] = None,
 ) -> None:
-    """Count what honest answers of a text model look like beside cheaper ones; validators judge by the file."""
+    """Measure what honest answers of a model look like beside cheaper ones; validators judge by the file."""
+    if not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"the folder {out.absolute().parent} does not exist", param_hint="--out")
+    if kind == "text":
+        _calibrate_text(name, out, dtype or "bfloat16", device, answers, keep)
+    elif keep is not None:
+        raise typer.BadParameter("answers are kept for text only: others take a minute", param_hint="--keep")
+    elif kind in ("embed", "classify"):
+        _calibrate_vectors(kind, name, out, dtype or "float32", device, answers)
+    else:
+        raise typer.BadParameter(f"{kind!r} is none of text, embed, classify", param_hint="--kind")
+
+
+def _calibrate_text(name: str, out: Path, dtype: str, device: str, answers: int, keep: Path | None) -> None:
+    """By its tokens."""
     from ranvier.engines.load import Loader
     from ranvier.subnets.text.calibrate import calibrate as count
     from ranvier.subnets.text.calibrate import write
@@ -92,3 +111,20 @@ def calibrate(
         as_json=False,
     )
     read_calibration(out)  # says so if these counts cannot be used
+
+
+def _calibrate_vectors(kind: str, name: str, out: Path, dtype: str, device: str, answers: int) -> None:
+    """For embedders and classifiers; ``answers`` are texts."""
+    from ranvier.subnets.verification import read_distances
+    from ranvier.subnets.verification.vector_ways import Ways, measure, texts_for
+
+    wider = "float32" if dtype != "float32" else "bfloat16"
+    ways = Ways(kind, name, dtype=dtype, other=wider, device=device)
+    found = measure(ways, texts_for(name, answers, 1), typer.echo)
+    out.write_text(found.model_dump_json(indent=1) + "\n", "utf-8")
+    rows = [
+        (way, f"{spread.median:.2e}", f"{spread.largest:.2e}", f"{spread.beyond:.3f}")
+        for way, spread in {**found.honest, **found.cheap}.items()
+    ]
+    show(("way of computing", "median", "largest", f"beyond {found.limit:.2e}"), rows, as_json=False)
+    read_distances(out)  # says so if these distances cannot be used

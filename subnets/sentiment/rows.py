@@ -45,6 +45,10 @@ def last_sentences(wheel: Path) -> list[tuple[str, int]]:
     return [(parts[-1].lower(), label) for parts, label in ends if len(parts[-1].split()) >= 5]
 
 
+def _some(found: list[Written], count: int | None, seed: int) -> list[Written]:
+    return found if count is None else random.Random(seed).sample(found, count)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="ranvier.subnets.sentiment.rows", description=__doc__)
@@ -52,6 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines to write")
     parser.add_argument("--part", choices=("training", "pool"), default="training")
     parser.add_argument("--count", type=int, default=30000, help="texts constructed of the stored sentences")
+    parser.add_argument(
+        "--plain", type=int, help="plain sentences, drawn by the seed; all where none is named"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=Path, default=PUBLIC)
     parser.add_argument(
@@ -62,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     written = [
-        *plain_rows(given.sentences, given.part),
+        *_some(list(plain_rows(given.sentences, given.part)), given.plain, given.seed),
         *constructed_rows(load_corpus(given.sentences, given.part), given.seed, given.count, given.frames),
     ]
     if given.wheel:

@@ -1,6 +1,7 @@
 """Believing nothing: what every subnet verifies with. Numbers in, verdicts out; the engines compute the numbers."""
 
 from ranvier.subnets.verification.calibration import Calibration, CalibrationUnfit, read_calibration
+from ranvier.subnets.verification.distances import Distances, read_distances, shipped_distances
 from ranvier.subnets.verification.endings import ending_fault
 from ranvier.subnets.verification.logprobs import LogprobCheck
 from ranvier.subnets.verification.pooled import MinerTests
@@ -12,6 +13,7 @@ __all__ = [
     "Bounds",
     "Calibration",
     "CalibrationUnfit",
+    "Distances",
     "LogprobCheck",
     "MinerTests",
     "Place",
@@ -24,5 +26,7 @@ __all__ = [
     "place",
     "probability_worth",
     "read_calibration",
+    "read_distances",
     "seen",
+    "shipped_distances",
 ]

@@ -1,4 +1,7 @@
-"""Embeddings and probabilities that the verifier computes again: near enough, row by row, or another model's."""
+"""Embeddings and probabilities that the verifier computes again: near enough, row by row, or another model's.
+
+How near is near enough was measured; see `distances`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ def embedding_worth(
 
 
 def probability_worth(given: Sequence[float], own: Sequence[float], *, distance: float) -> float:
-    """1 if ``given`` are probabilities that sum to 1 and lie within ``distance`` (total variation) of ``own``."""
+    """1 if ``given`` are probabilities that sum to 1 and lie within ``distance`` (total variation) of ``own``, else 0.
+
+    For one text; an answer of several is worth the least of its rows.
+    """
     if len(given) != len(own) or not all(math.isfinite(value) and 0 <= value <= 1 for value in given):
         return 0.0
     if abs(sum(given) - 1) > UNIT:
@@ -34,15 +40,18 @@ def probability_worth(given: Sequence[float], own: Sequence[float], *, distance:
 def label_worth(
     given: Sequence[str], own: Sequence[Sequence[float]], labels: Sequence[str], *, tie: float
 ) -> float:
-    """Share of rows whose label is the verifier's, or within ``tie`` of it in probability: rounding decides those."""
+    """1 if every label is the verifier's, or within ``tie`` of it in probability (rounding decides those), else 0.
+
+    A smaller model names most labels as a larger one does: a share of the pay for a share of the labels would feed it.
+    """
     if len(given) != len(own) or not own:
         return 0.0
     places = {label: place for place, label in enumerate(labels)}
-    right = 0
     for label, row in zip(given, own, strict=True):
         place = places.get(label)
-        right += place is not None and row[place] >= max(row) - tie
-    return right / len(own)
+        if place is None or row[place] < max(row) - tie:
+            return 0.0
+    return 1.0
 
 
 def _near(theirs: Sequence[float], ours: Sequence[float], distance: float) -> bool:

@@ -211,6 +211,6 @@ def test_probabilities(given_: list[float], worth: float) -> None:
 def test_labels_that_rounding_decides_are_not_held_against_a_miner() -> None:
     own, names = [[0.9, 0.1], [0.501, 0.499]], ["good", "bad"]
     assert label_worth(["good", "bad"], own, names, tie=0.01) == 1
-    assert label_worth(["bad", "bad"], own, names, tie=0.01) == 0.5
-    assert label_worth(["good", "other"], own, names, tie=0.01) == 0.5
+    assert label_worth(["bad", "bad"], own, names, tie=0.01) == 0
+    assert label_worth(["good", "other"], own, names, tie=0.01) == 0
     assert label_worth(["good"], own, names, tie=0.01) == 0
