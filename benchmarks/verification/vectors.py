@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -61,53 +62,46 @@ class Line:
         return self.paid >= 0.999 if self.honest else self.caught >= 0.99
 
 
-def worth(known: Distances, given: Rows, own: Rows) -> float:
-    """Of one answer."""
+def row_worth(known: Distances, given: Sequence[float], own: Sequence[float]) -> bool:
+    """Of one row; an answer is worth something if all of its rows are."""
     if known.kind == "embed":
-        return embedding_worth(given, own, distance=known.limit)
-    return min(probability_worth(a, b, distance=known.limit) for a, b in zip(given, own, strict=True))
+        return embedding_worth([given], [own], distance=known.limit) > 0
+    return probability_worth(given, own, distance=known.limit) > 0
 
 
-def labelled(known: Distances, given: Rows, own: Rows, names: Sequence[str]) -> float:
-    """Of one answer that holds labels only."""
-    said = [names[max(range(len(names)), key=row.__getitem__)] for row in given]
-    return label_worth(said, own, names, tie=known.tie)
-
-
-def drawn(pool: int, rng: random.Random) -> list[int]:
-    """Rows of one answer."""
-    return [rng.randrange(pool) for _ in range(ROWS)]
+def row_label(known: Distances, given: Sequence[float], own: Sequence[float], names: Sequence[str]) -> bool:
+    """Of one row, where only its label is told."""
+    if not names:
+        return True
+    said = names[max(range(len(names)), key=given.__getitem__)]
+    return label_worth([said], [own], names, tie=known.tie) > 0
 
 
 def line(known: Distances, names: Sequence[str], way: str, given: Rows, own: Rows, *, honest: bool) -> Line:
     """Answers drawn from a way's rows; the wrong row of `WRONG` is another text's."""
-    rng = random.Random(7)
+    rng, count = random.Random(7), len(own)
+    rows = [(row_worth(known, a, b), row_label(known, a, b, names)) for a, b in zip(given, own, strict=True)]
 
-    def answer() -> tuple[float, float]:
-        places = drawn(len(own), rng)
-        theirs, ours = [given[k] for k in places], [own[k] for k in places]
+    @cache
+    def wrong(place: int, other: int) -> tuple[bool, bool]:
+        return row_worth(known, given[other], own[place]), row_label(known, given[other], own[place], names)
+
+    def answer() -> tuple[bool, bool]:
+        found = [rows[rng.randrange(count)] for _ in range(ROWS)]
         if way == WRONG:
-            theirs[rng.randrange(ROWS)] = given[rng.randrange(len(own))]
-        return worth(known, theirs, ours), labelled(known, theirs, ours, names) if names else 1.0
+            found[0] = wrong(rng.randrange(count), rng.randrange(count))
+        return all(row for row, _ in found), all(label for _, label in found)
 
-    paid = [answer() for _ in range(HONEST)]
+    paid = sum(answer()[0] for _ in range(HONEST)) / HONEST
     caught = by_label = 0
     for _ in range(0 if honest else MINERS):
         judged = [answer() for _ in range(AUDITED)]
-        caught += any(value == 0 for value, _ in judged)
-        by_label += any(value == 0 for _, value in judged)
+        caught += not all(value for value, _ in judged)
+        by_label += not all(value for _, value in judged)
     off = max(abs(a - b) for x, y in zip(given, own, strict=True) for a, b in zip(x, y, strict=True))
     share = by_label / MINERS if names and not honest else None
-    return Line(
-        known.model,
-        way,
-        honest,
-        float(away(known.kind, given, own).max()),
-        off,
-        sum(value > 0 for value, _ in paid) / HONEST,
-        caught / MINERS,
-        share,
-    )
+    far = float(away(known.kind, given, own).max())
+    return Line(known.model, way, honest, far, off, paid, caught / MINERS, share)
 
 
 def of_model(name: str, count: int) -> list[Line]:

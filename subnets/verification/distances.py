@@ -14,8 +14,9 @@ from ranvier.subnets.verification.calibration import CalibrationUnfit
 
 ROOM: Final = 2.0
 """The limit is so many times the largest honest distance that was seen."""
-LEAST: Final = 0.25
-"""Share of a cheap way's rows that lie beyond the limit: below it an answer of 16 rows would pass too often (1 %)."""
+LEAST: Final = 0.15
+"""Share of a cheap way's rows beyond the limit below which it is not told from honest work: an answer of 16 rows would
+pass more than one time in fourteen."""
 Rows = Sequence[Sequence[float]]
 
 

@@ -124,7 +124,7 @@ def test_hand_written_headlines_are_read_as_well_as_is_claimed(finance):
 
 @pytest.mark.slow
 def test_plain_held_out_film_sentences_are_read_better_than_by_regression(model):
-    """Regression over TF-IDF reached .789 on sentences of this set; benchmarks/engines/sentiment.py has it beside ours."""
+    """Regression over TF-IDF reached .789 on this set; benchmarks/engines/sentiment.py has it beside ours."""
     rows = list(plain_rows(prepared_path(), "pool"))
     found = model.classify([row["text"] for row in rows])
     right = sum((p[2] > p[0]) == (row["label"] == 2) for p, row in zip(found, rows, strict=True))
