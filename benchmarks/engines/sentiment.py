@@ -20,6 +20,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def vader_at(slope: float, texts: Sequence[str]) -> Probabilities:
     return shares
 
 
+@cache
 def _fitted() -> float:
     texts, labels = headlines(HERE / "headlines" / "dev.tsv")
     slopes = [0.1 * 1.15**k for k in range(50)]

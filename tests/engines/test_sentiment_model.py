@@ -119,7 +119,7 @@ def test_hand_written_headlines_are_read_as_well_as_is_claimed(finance):
     lines = [line for line in HEADLINES.read_text("utf-8").splitlines() if not line.startswith("#")]
     labels, _, texts = zip(*(line.split("\t") for line in lines[1:]), strict=True)
     right = sum(a == b for a, b in zip(said(finance, texts), labels, strict=True))
-    assert right / len(texts) > 0.0
+    assert right / len(texts) > 0.8
 
 
 @pytest.mark.slow
