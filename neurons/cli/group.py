@@ -18,8 +18,21 @@ COMMANDS: Final = {
     "models": ("cli.models:app", "Prepare models, list them, say what fits this box, bench them."),
     "doctor": ("cli.doctor:app", "Look whether a node can run, and say what to do."),
     "wallet": ("cli.wallets:app", "Create and show wallets."),
-    "subnets": ("cli.listings:subnets", "The subnets of a chain, or those installed here."),
+    "subnets": (
+        "cli.ledger.subnets:app",
+        "The subnets of a chain, or those installed here; found and change them.",
+    ),
     "metagraph": ("cli.listings:metagraph", "The neurons of a subnet."),
+    "register": ("cli.ledger.accounts:register", "Take a place on a subnet: buy it, or work for it."),
+    "stake": ("cli.ledger.stake:app", "Stake TAO to hotkeys, move it, take it back; children."),
+    "delegate": ("cli.ledger.delegates:app", "Hotkeys that others may stake to, and their takes."),
+    "root": ("cli.ledger.root:app", "The root network: seats, and emission between subnets."),
+    "senate": ("cli.ledger.senate:app", "Motions: propose, vote, carry out."),
+    "account": ("cli.ledger.accounts:account", "What a coldkey has."),
+    "transfer": ("cli.ledger.accounts:transfer", "Pay somebody."),
+    "faucet": ("cli.ledger.accounts:faucet", "TAO for nothing, on local chains."),
+    "blocks": ("cli.ledger.blocks:blocks", "The newest blocks of a chain."),
+    "events": ("cli.ledger.blocks:events", "What happened on a chain."),
     "new": ("cli.scaffold:new", "Make a package for a subnet of your own."),
 }
 """Command: (module:function or app below `ranvier.neurons`, what it does)."""

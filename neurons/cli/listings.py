@@ -1,4 +1,4 @@
-"""``ranvier subnets`` and ``ranvier metagraph``."""
+"""``ranvier metagraph``."""
 
 from __future__ import annotations
 
@@ -11,38 +11,6 @@ from ranvier.neurons.cli.tables import show
 
 Network = Annotated[str, typer.Option(help="local, test, finney, or an address.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
-
-
-def subnets(
-    network: Network = "local",
-    installed: Annotated[
-        bool, typer.Option("--installed", help="The plugins installed here instead.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """The subnets of a chain, or those installed here."""
-    if installed:
-        from ranvier.subnets import names
-
-        show(("installed",), [(name,) for name in names()], as_json=as_json)
-        return
-    from ranvier.chain import RAO
-
-    columns = ("netuid", "name", "neurons", "slots", "tempo", "emission_share", "burn_tao")
-    found = asyncio.run(_subnets(network))
-    rows = [
-        (
-            info.netuid,
-            info.name,
-            info.neurons,
-            info.max_neurons,
-            info.tempo,
-            info.emission_share,
-            info.burn / RAO,
-        )
-        for info in found
-    ]
-    show(columns, rows, as_json=as_json, title=f"subnets of {network}")
 
 
 def metagraph(
@@ -83,17 +51,6 @@ def _row(neuron: Any) -> tuple[Any, ...]:
         *(value / 65535 for value in ratios),
         *(neuron.emission / RAO, axon),
     )
-
-
-async def _subnets(network: str) -> Any:
-    from ranvier.chain import connect
-    from ranvier.neurons.config import resolve
-
-    chain = connect(resolve(network).endpoint)
-    try:
-        return await chain.subnets()
-    finally:
-        await chain.close()
 
 
 async def _metagraph(network: str, netuid: int) -> Any:

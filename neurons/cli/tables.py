@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
+
+ROOMY: Final = 160
+"""Columns from which on a terminal shows whole addresses."""
+_ADDRESS: Final = re.compile("5[1-9A-HJ-NP-Za-km-z]{46,48}")
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool, title: str = "") -> None:
@@ -17,10 +22,19 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool
     from rich.console import Console
     from rich.table import Table
 
+    console = Console()
     table = Table(title=title or None)
     for number, column in enumerate(columns):
         numeric = bool(rows) and isinstance(rows[0][number], int | float)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row))
-    Console().print(table)
+        table.add_row(*(_shown(value, narrow=console.is_terminal and console.width < ROOMY) for value in row))
+    console.print(table)
+
+
+def _shown(value: Any, *, narrow: bool) -> str:
+    """A cell. On a narrow terminal an address is its two ends; where it is piped it stays whole."""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    text = str(value)
+    return f"{text[:6]}…{text[-4:]}" if narrow and _ADDRESS.fullmatch(text) else text

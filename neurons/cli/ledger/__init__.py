@@ -1,0 +1,1 @@
+"""Commands that read and change a chain: one file for each noun."""

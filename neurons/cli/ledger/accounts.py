@@ -1,0 +1,108 @@
+"""``ranvier account``, ``transfer``, ``faucet`` and ``register``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ranvier.neurons.cli.ledger.options import (
+    DEFAULT_WALLETS,
+    AsJson,
+    Hotkey,
+    Netuid,
+    Network,
+    WalletName,
+    Wallets,
+    rao,
+)
+from ranvier.neurons.cli.ledger.session import (
+    ask,
+    ask_local,
+    coldkey,
+    hotkey_address,
+    is_address,
+    send,
+    wallet,
+)
+
+
+def account(
+    who: Annotated[str, typer.Argument(help="A wallet's name, or a coldkey's address.")] = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """What a coldkey has, in TAO, and how that came: a line over time."""
+    from ranvier.chain import RAO
+    from ranvier.neurons.cli.ledger.curves import curve
+
+    address = who if is_address(who) else wallet(who, "default", wallets).coldkey_address()
+    found = ask_local(network, lambda chain: chain.account(address))
+    points = ask_local(network, lambda chain: chain.account_history(address, 0))
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "history": [asdict(point) for point in points]}, indent=2))
+        return
+    staked = sum(one.rao for one in found.stakes)
+    typer.echo(f"{who} ({address})")
+    typer.echo(
+        f"  free {found.free / RAO:.4f}, staked {staked / RAO:.4f}, locked {found.locked / RAO:.4f} TAO"
+    )
+    typer.echo(f"  hotkeys {len(found.hotkeys)}, subnets {', '.join(map(str, found.subnets)) or 'none'}")
+    curve("free and staked", [(one.block, (one.free + one.staked) / RAO) for one in points], unit="TAO")
+
+
+def transfer(
+    to: Annotated[str, typer.Argument(help="A coldkey's address, or a wallet's name.")],
+    amount: Annotated[str, typer.Argument(help="TAO, e.g. 12.5.")],
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Pay somebody."""
+    from ranvier.chain import Transfer
+
+    value = rao(amount)
+    address = to if is_address(to) else wallet(to, "default", wallets).coldkey_address()
+    send(network, Transfer(address, value), coldkey(name, wallets), as_json=as_json)
+
+
+def faucet(
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """TAO for nothing, on local chains that have a faucet; counted as issued."""
+    from ranvier.chain import Faucet
+
+    send(network, Faucet(), coldkey(name, wallets), as_json=as_json)
+
+
+def register(
+    netuid: Netuid,
+    hotkey: Hotkey = "default",
+    work: Annotated[bool, typer.Option("--work", help="By proof of work: no TAO is needed.")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to search for work.")] = 300.0,
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Take a uid on a subnet: buy it with the coldkey's TAO, or work for it."""
+    from ranvier.chain import Register
+
+    if not work:
+        call = Register(netuid, hotkey_address(name, hotkey, wallets))
+        send(network, call, coldkey(name, wallets), as_json=as_json)
+        return
+    from ranvier.neurons.cli.ledger.working import found_work
+
+    chosen = wallet(name, hotkey, wallets)
+    key = chosen.load_hotkey()
+    receipt = ask(network, lambda chain: found_work(chain, netuid, key, chosen.coldkey_address(), seconds))
+    line = {"call": "RegisterWork", "block": receipt.block, "hash": receipt.call_hash}
+    typer.echo(json.dumps(line) if as_json else f"RegisterWork was carried out in block {receipt.block}")

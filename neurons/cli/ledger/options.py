@@ -1,0 +1,54 @@
+"""Options and arguments that these commands share."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Network = Annotated[str, typer.Option(help="local, test, finney, or an address.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+WalletName = Annotated[str, typer.Option("--wallet", help="Wallet's name.")]
+Hotkey = Annotated[str, typer.Option(help="Hotkey's name in the wallet, or any hotkey's address.")]
+Wallets = Annotated[Path, typer.Option("--wallets", help="Folder of all wallets.")]
+Netuid = Annotated[int, typer.Argument(help="The subnet's number on the chain.")]
+DEFAULT_WALLETS = Path("~/.bittensor/wallets")
+_RAO_DIGITS = 9
+
+
+def rao(text: str) -> int:
+    """TAO as somebody writes it, to the rao. Raises typer's BadParameter."""
+    try:
+        amount = Decimal(text).scaleb(_RAO_DIGITS)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is no amount of TAO; write it as 12.5") from None
+    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
+        raise typer.BadParameter(f"{text!r} is no amount of TAO with at most {_RAO_DIGITS} decimal places")
+    return int(amount)
+
+
+def share(text: str) -> int:
+    """A take such as 18% or 0.18, as u16 ratio. Raises typer's BadParameter."""
+    try:
+        value = Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is no share; write it as 18% or 0.18") from None
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"{text!r} is not between 0 and 100%")
+    return round(value * 65535)
+
+
+def pairs(texts: list[str]) -> dict[int, float]:
+    """netuid=weight texts as a mapping. Raises typer's BadParameter."""
+    found: dict[int, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[int(name)] = float(value)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not of the form NETUID=WEIGHT") from None
+        if not 0 <= found[int(name)] < float("inf"):
+            raise typer.BadParameter(f"{text!r}: a weight is a number from 0 on")
+    return found

@@ -1,0 +1,219 @@
+"""``ranvier subnets``: list, found, change, end, and what a place on one costs and brings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ranvier.neurons.cli.ledger.options import (
+    DEFAULT_WALLETS,
+    AsJson,
+    Hotkey,
+    Netuid,
+    Network,
+    WalletName,
+    Wallets,
+)
+from ranvier.neurons.cli.ledger.session import ask, ask_local, coldkey, hotkey_address, send
+from ranvier.neurons.cli.tables import show
+
+if TYPE_CHECKING:
+    from ranvier.chain.explorer import SubnetPoint
+    from ranvier.chain.local import LocalChain
+    from ranvier.neurons.economics import Economics
+
+app = typer.Typer(
+    invoke_without_command=True, add_completion=False, help="The subnets of a chain, or those installed here."
+)
+
+
+@app.callback()
+def listed(
+    context: typer.Context,
+    network: Network = "local",
+    installed: Annotated[
+        bool, typer.Option("--installed", help="The plugins installed here instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The subnets of a chain, or those installed here."""
+    if context.invoked_subcommand is not None:
+        return
+    if installed:
+        from ranvier.subnets import names
+
+        show(("installed",), [(name,) for name in names()], as_json=as_json)
+        return
+    list_subnets(network, as_json)
+
+
+@app.command("list")
+def list_subnets(network: Network = "local", as_json: AsJson = False) -> None:
+    """All subnets with their share of emission and the price of a place."""
+    from ranvier.chain import RAO
+
+    columns = ("netuid", "name", "neurons", "slots", "tempo", "emission_share", "burn_tao", "owner")
+    rows = [
+        (
+            info.netuid,
+            info.name,
+            info.neurons,
+            info.max_neurons,
+            info.tempo,
+            info.emission_share,
+            info.burn / RAO,
+            info.owner or "",
+        )
+        for info in ask(network, lambda chain: chain.subnets())
+    ]
+    show(columns, rows, as_json=as_json, title=f"subnets of {network}")
+
+
+@app.command()
+def create(
+    label: Annotated[str, typer.Argument(metavar="NAME", help="What the subnet is called.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether the cost is fine.")] = False,
+    hotkey: Hotkey = "default",
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Found a subnet: its cost is locked, and returns when the subnet ends."""
+    from ranvier.chain import RAO, CreateSubnet
+
+    if not yes:
+        cost = ask_local(network, lambda chain: chain.network()).lock_cost / RAO
+        if not typer.confirm(f"A subnet costs {cost:.4f} TAO now, which are locked. Go on?"):
+            raise typer.Exit(0)
+    call = CreateSubnet(hotkey_address(name, hotkey, wallets), label)
+    send(network, call, coldkey(name, wallets), as_json=as_json)
+
+
+@app.command()
+def dissolve(
+    netuid: Netuid,
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """End a subnet of the wallet's; what was locked for it returns."""
+    from ranvier.chain import DissolveSubnet
+
+    send(network, DissolveSubnet(netuid), coldkey(name, wallets), as_json=as_json)
+
+
+@app.command()
+def hyperparameters(netuid: Netuid, network: Network = "local", as_json: AsJson = False) -> None:
+    """The settings of a subnet, what each means, and how far its owner may change it."""
+    from ranvier.chain import Hyperparameters
+    from ranvier.chain.owner_limits import OWNER_LIMITS
+
+    found = ask(network, lambda chain: chain.hyperparameters(netuid))
+    rows = []
+    for name, field in Hyperparameters.model_fields.items():
+        limits = OWNER_LIMITS.get(name)
+        owner = f"{limits[0]} to {limits[1]}" if limits else ""
+        rows.append((name, str(getattr(found, name)), owner, field.description or ""))
+    show(
+        ("name", "value", "owner_may", "meaning"),
+        rows,
+        as_json=as_json,
+        title=f"subnet {netuid} of {network}",
+    )
+
+
+@app.command("set")
+def set_hyperparameter(
+    netuid: Netuid,
+    parameter: Annotated[str, typer.Argument(help="Name of a hyperparameter.")],
+    value: Annotated[int, typer.Argument(min=0, help="Its new value; flags are 0 and 1.")],
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Change a setting of a subnet that the wallet owns."""
+    from ranvier.chain import SetHyperparameter
+
+    call = SetHyperparameter(netuid, parameter, value)
+    send(network, call, coldkey(name, wallets), as_json=as_json)
+
+
+@app.command()
+def economics(
+    netuid: Annotated[
+        int | None, typer.Argument(help="One subnet, with its price over time; all by default.")
+    ] = None,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """What a place costs and brings: price, income of a day, recycled, mean per miner, break-even, risk. TAO."""
+    from ranvier.chain import RAO
+    from ranvier.neurons.cli.ledger.curves import curve
+
+    found = ask_local(network, lambda chain: _economics(chain, netuid))
+    if as_json:
+        typer.echo(
+            json.dumps(
+                [{**asdict(one), "points": [asdict(p) for p in points]} for one, points in found], indent=2
+            )
+        )
+        return
+    columns = (
+        "netuid",
+        "price",
+        "income",
+        "to_miners",
+        "recycled",
+        "miners",
+        "mean_miner",
+        "break_even_h",
+        "pruned",
+    )
+    title = f"economics of {network}, over at most 24 h"
+    show(columns, [_row(one) for one, _ in found], as_json=False, title=title)
+    if netuid is not None:
+        _, points = found[0]
+        curve("price", [(point.block, point.burn / RAO) for point in points], unit="TAO")
+        curve("share of emission", [(point.block, point.share) for point in points])
+
+
+def _row(one: Economics) -> tuple[Any, ...]:
+    from ranvier.chain import RAO
+
+    amounts = (one.price, one.income, one.miners_income, one.recycled)
+    even = f"{one.break_even_hours:.2f}" if one.break_even_hours is not None else "never"
+    chance = f"{one.pruning_chance:.0%}"
+    return (one.netuid, *(amount / RAO for amount in amounts), one.miners, one.mean_miner / RAO, even, chance)
+
+
+async def _economics(
+    chain: LocalChain, netuid: int | None
+) -> list[tuple[Economics, tuple[SubnetPoint, ...]]]:
+    from ranvier.chain import NotFound
+    from ranvier.neurons.economics import DAY, economics
+
+    infos = [info for info in await chain.subnets() if netuid in (None, info.netuid)]
+    if netuid is not None and not infos:
+        raise NotFound(f"there is no subnet {netuid}; `ranvier subnets` lists those there are")
+    block_time, found = await chain.block_time(), []
+    for info in infos:
+        graph, detail = await chain.metagraph(info.netuid), await chain.subnet_detail(info.netuid)
+        since = max(graph.block - round(DAY / block_time), 0)
+        points = await chain.subnet_history(info.netuid, 0)
+        one = economics(
+            info,
+            graph,
+            await chain.epochs(info.netuid, since),
+            points,
+            block_time=block_time,
+            immunity=(await chain.hyperparameters(info.netuid)).immunity_period,
+            difficulty=detail.difficulty if detail.work_allowed else 0,
+        )
+        found.append((one, points))
+    return found

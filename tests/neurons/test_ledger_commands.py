@@ -1,0 +1,169 @@
+"""Each role's commands against a real chain process: each does what is theirs, the rest is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ranvier.chain import Genesis, Wallet, preset_genesis
+from ranvier.neurons.cli import app
+from ranvier.neurons.exits import ExitCode, explain
+
+
+@dataclass
+class Desk:
+    """A chain, wallets, and a way to type."""
+
+    network: str
+    wallets: Path
+
+    def say(self, *words: str, wallet: str = "", code: int = ExitCode.OK) -> str:
+        """Type a command; its output, or the message of the error that has this code."""
+        arguments = [*words, "--network", self.network]
+        if wallet:
+            arguments += ["--wallet", wallet, "--wallets", str(self.wallets)]
+        done = CliRunner().invoke(app, arguments)
+        if done.exception is None or isinstance(done.exception, SystemExit):
+            assert done.exit_code == code, done.output
+            return done.output
+        found, message = explain(done.exception)
+        assert found == code, message
+        return message
+
+    def json(self, *words: str, wallet: str = "") -> Any:
+        return json.loads(self.say(*words, "--json", wallet=wallet))
+
+    def hotkey(self, wallet: str) -> str:
+        return Wallet(wallet, "default", self.wallets).hotkey_address()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("owner", "miner", "staker", "member"):
+        Wallet.create_plain(name, "default", folder / "wallets")
+    member = Wallet("member", "default", folder / "wallets").coldkey_address()
+    genesis: Genesis = preset_genesis("local", committee=(member,), block_time=0.1)
+    easy = genesis.new_subnet.model_copy(
+        update={"difficulty": 16, "min_difficulty": 16, "work_allowed": True}
+    )
+    genesis.model_copy(update={"new_subnet": easy}).write(folder / "genesis.json")
+    process = subprocess.Popen(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "ranvier.neurons.cli",
+                "chain",
+                "--genesis",
+                str(folder / "genesis.json"),
+            ),
+            *("--state", str(folder / "chain"), "--port", "0"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    found = re.match(r"chain at (http://\S+)", process.stdout.readline())
+    assert found is not None
+    yield Desk(found[1], folder / "wallets")
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_a_life_by_commands(desk: Desk) -> None:
+    for name in ("owner", "staker"):
+        desk.say("faucet", wallet=name)
+    # The owner founds a subnet and sets what is an owner's to set.
+    assert "carried out in block" in desk.say("subnets", "create", "mine", "--yes", wallet="owner")
+    (subnet,) = desk.json("subnets", "list")
+    assert (subnet["netuid"], subnet["name"], subnet["emission_share"]) == (1, "mine", 1.0)
+    desk.say("subnets", "set", "1", "max_burn", "2000000000", wallet="owner")
+    rows = {row["name"]: row for row in desk.json("subnets", "hyperparameters", "1")}
+    assert rows["max_burn"]["value"] == "2000000000"
+    assert (rows["kappa"]["owner_may"], rows["tempo"]["owner_may"]) == ("0 to 65535", "")
+    # A miner joins by work, without a rao; the staker buys a place, and is a delegate on root.
+    desk.say("register", "1", "--work", wallet="miner")
+    desk.say("register", "1", wallet="staker")
+    desk.say("stake", "add", "500", wallet="staker")
+    desk.say("root", "register", wallet="staker")
+    desk.say("root", "weights", "1=1", wallet="staker")
+    (seat,) = desk.json("root", "show")
+    assert (seat["hotkey"], seat["weights"]) == (desk.hotkey("staker"), "1:1.00")
+    desk.say("delegate", "take", "9%", wallet="staker")
+    first = desk.json("delegate", "list")[0]
+    assert (first["hotkey"], round(first["take"], 3), first["subnets"]) == (desk.hotkey("staker"), 0.09, "1")
+    # A user nominates, pays, moves and takes back.
+    desk.say("stake", "add", "10", "--hotkey", desk.hotkey("staker"), wallet="owner")
+    assert desk.json("stake", "list", wallet="owner")[0]["stake"] >= 10
+    desk.say("transfer", Wallet("miner", "default", desk.wallets).coldkey_address(), "1.5", wallet="owner")
+    miner = desk.json("account", Wallet("miner", "default", desk.wallets).coldkey_address())
+    assert miner["free"] == 1_500_000_000
+    assert miner["history"][-1]["free"] == 1_500_000_000
+    desk.say("stake", "remove", "2.25", "--hotkey", desk.hotkey("staker"), wallet="owner")
+    # The committee proposes, the senate votes.
+    desk.say("senate", "propose", "subnet", "1", "tempo", "7", wallet="member")
+    (motion,) = desk.json("senate", "show")
+    assert motion["action"] == "Propose netuid=1 name=tempo value=7".replace("Propose", "SetHyperparameter")
+    desk.say("senate", "vote", "0", "--for", wallet="staker")
+    desk.say("senate", "close", "0", wallet="member")
+    assert {row["name"]: row["value"] for row in desk.json("subnets", "hyperparameters", "1")}["tempo"] == "7"
+    # What it came to.
+    (one,) = desk.json("subnets", "economics")
+    assert one["registrations"] == 2
+    assert one["price"] > 0
+    assert one["points"][-1]["neurons"] == 2
+    assert "blocks" in desk.say("subnets", "economics", "1")
+    assert [row["event"] for row in desk.json("events", "--since", "0", "--name", "NetworkAdded")] == [
+        "NetworkAdded"
+    ]
+    assert len(desk.json("blocks", "--count", "3")) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "wallet", "parts"),
+    [
+        (("subnets", "set", "1", "kappa", "1"), "miner", ("NotSubnetOwner", "owns the subnet")),
+        (("subnets", "dissolve", "1"), "miner", ("NotSubnetOwner",)),
+        (("subnets", "set", "1", "tempo", "9"), "owner", ("BadOrigin", "only the chain's root")),
+        (("senate", "propose", "network", "max_take", "1"), "owner", ("NotMember", "committee")),
+        (("senate", "vote", "5"), "staker", ("ProposalMissing", "open motion")),
+        (("root", "weights", "9=1"), "staker", ("UidVecContainInvalidOne",)),
+        (("delegate", "become", "9%"), "staker", ("HotKeyAlreadyDelegate", "nothing to do")),
+        (("stake", "remove", "99999"), "staker", ("NotEnoughStakeToWithdraw",)),
+        (("register", "1"), "member", ("NotEnoughBalanceToStake", "move TAO")),
+        (
+            ("stake", "children", "1", "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty=100%"),
+            "owner",
+            ("block",),
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_what_is_not_theirs_is_refused_with_cause_and_next_step(
+    desk: Desk, words: tuple[str, ...], wallet: str, parts: tuple[str, ...]
+) -> None:
+    code = ExitCode.OK if parts == ("block",) else ExitCode.CHAIN_REFUSED
+    message = desk.say(*words, wallet=wallet, code=code)
+    for part in parts:
+        assert part in message
+
+
+def test_bad_words_are_told_before_anything_is_sent(desk: Desk) -> None:
+    assert "no amount of TAO" in desk.say("stake", "add", "much", wallet="owner", code=ExitCode.USAGE)
+    assert "at most 9" in desk.say("stake", "add", "0.0000000001", wallet="owner", code=ExitCode.USAGE)
+    assert "18% or 0.18" in desk.say("delegate", "become", "a lot", wallet="owner", code=ExitCode.USAGE)
+    assert "NETUID=WEIGHT" in desk.say("root", "weights", "one", wallet="owner", code=ExitCode.USAGE)
+    assert "network, subnet or dissolve" in desk.say(
+        "senate", "propose", "war", "x", wallet="member", code=ExitCode.USAGE
+    )
+    assert "no subnet 77" in desk.say("subnets", "economics", "77", code=ExitCode.CHAIN_REFUSED)
