@@ -94,7 +94,7 @@ def joined(files: Sequence[Path]) -> tuple[str, list[Figure]]:
     figures = [
         {key: value for key, value in one.items() if key != "met"} for run in runs for one in run["figures"]
     ]
-    return "\n".join(dict.fromkeys(run["machine"] for run in runs)), [Figure(**one) for one in figures]
+    return "\n\n".join(dict.fromkeys(run["machine"] for run in runs)), [Figure(**one) for one in figures]
 
 
 def shown(how: argparse.Namespace, machine: str, found: Sequence[Figure]) -> int:

@@ -160,7 +160,7 @@ def figures(folder: str, gguf: Path | None, *, quick: bool) -> Sequence[Figure]:
     rate = spent(lambda: ours(model, asked))
     rivals = [
         ("padded `generate` of transformers, bf16", spent(lambda: padded(folder, asked)), 1.2),
-        ("ours, one at a time", spent(lambda: singly(model, asked[:: max(len(asked) // SINGLES, 1)])), 8.0),
+        ("one at a time", spent(lambda: singly(model, asked[:: max(len(asked) // SINGLES, 1)])), 8.0),
     ]
     if gguf is not None:
         llama = Llama(gguf, CHATS)
