@@ -43,6 +43,8 @@ SUBTLE = ("0.95 of the temperature",)
 LIFE = 1000
 """Answers over which the audit rate is averaged."""
 LIVES = 20
+ENOUGH = 1000
+"""Different answers from which on the bar of honest ones counts as shown."""
 TOKENS = 48
 
 
@@ -55,6 +57,13 @@ class Line:
     bar: str = ""
     met: bool | None = None
     answers: int | None = None
+
+    @property
+    def state(self) -> str:
+        """In a word or two."""
+        if self.met is None:
+            return f"fewer than {ENOUGH} answers" if self.bar else ""
+        return "met" if self.met else "NOT MET"
 
 
 def cost_lines(costs: Costs, first: Sample, rate: float) -> list[Line]:
@@ -109,13 +118,14 @@ def _paid(name: str, lives: list[Life], answers: int) -> Line:
     share = sum(one.paid for one in lives) / sum(one.judged for one in lives)
     pay = sum(one.pay for one in lives) / sum(one.judged for one in lives)
     proofs = sum(one.proofs for one in lives)
-    return Line(
-        f"{name} ({proofs} false proofs; suspicion costs {1 - pay:.3f} of the pay)",
-        f"{share:.4f}",
-        ">= 0.999",
-        share >= 0.999,
-        answers,
-    )
+    told = f"{name} ({proofs} false proofs; suspicion costs {1 - pay:.3f} of the pay)"
+    return Line(told, f"{share:.4f}", *_shown(share, answers), answers)
+
+
+def _shown(share: float, answers: int) -> tuple[str, bool | None]:
+    """Few answers can miss the bar and cannot meet it."""
+    met = share >= 0.999
+    return ">= 0.999", met if answers >= ENOUGH or not met else None
 
 
 def cheat_lines(samples: Mapping[str, Sample], cheap: list[str], miners: int) -> list[Line]:
@@ -166,8 +176,7 @@ def shown(lines: list[Line], console: Console) -> None:
     """The table."""
     table = Table("figure", "value", "bar", "met", "answers")
     for line in lines:
-        met = {True: "met", False: "NOT MET", None: ""}[line.met]
-        table.add_row(line.name.replace("**", ""), line.value, line.bar, met, str(line.answers or ""))
+        table.add_row(line.name.replace("**", ""), line.value, line.bar, line.state, str(line.answers or ""))
     console.print(table)
 
 
@@ -180,11 +189,7 @@ def documented(lines: list[Line], page: Path) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
     today = dt.datetime.now(dt.UTC).date().isoformat()
     made = f"{today}; Python {platform.python_version()}, {versions}; {platform.machine()}, one thread."
-    rows = [
-        f"| {one.name} | {one.value} | {one.bar} | {'' if one.met is None else 'met' if one.met else '**not met**'} "
-        f"| {one.answers or ''} |"
-        for one in lines
-    ]
+    rows = [f"| {one.name} | {one.value} | {one.bar} | {one.state} | {one.answers or ''} |" for one in lines]
     table = "\n".join([made, "", "| figure | value | bar | | answers |", "|---|---|---|---|---|", *rows])
     page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 

@@ -110,6 +110,10 @@ def _calibrate_text(name: str, out: Path, dtype: str, device: str, answers: int,
         rows,
         as_json=False,
     )
+    for way in found.uncalibrated:
+        typer.echo(
+            f"{way}: looks like cheaper work to this verifier; miners that compute so are not accepted"
+        )
     read_calibration(out)  # says so if these counts cannot be used
 
 

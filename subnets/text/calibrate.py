@@ -66,7 +66,25 @@ def _part(way: str, first: str) -> int:
 def of_samples(
     name: str, dtype: str, device: str, found: Mapping[str, Sample], honest: tuple[str, ...]
 ) -> Calibration:
-    """The data for what was seen."""
+    """The data for what was seen.
+
+    Another dtype than the verifier's may look like coarser weights (bfloat16 to a verifier in float32): such a way is
+    listed as uncalibrated, and its miners are not accepted.
+    """
+    whole = _of_samples(name, dtype, device, found, honest)
+    doubtful = tuple(way for way in honest if way in whole.confused and not way.startswith(dtype))
+    kept = tuple(way for way in honest if way not in doubtful)
+    return _of_samples(name, dtype, device, found, kept, doubtful) if doubtful else whole
+
+
+def _of_samples(
+    name: str,
+    dtype: str,
+    device: str,
+    found: Mapping[str, Sample],
+    honest: tuple[str, ...],
+    uncalibrated: tuple[str, ...] = (),
+) -> Calibration:
     return Calibration(
         model=name,
         dtype=dtype,
@@ -90,6 +108,7 @@ def of_samples(
         honest=honest,
         nearest=NEAREST,
         others=OTHERS,
+        uncalibrated=uncalibrated,
     )
 
 

@@ -75,6 +75,8 @@ class Calibration(BaseModel):
     honest: tuple[str, ...]
     nearest: tuple[str, ...]
     others: tuple[str, ...]
+    uncalibrated: tuple[str, ...] = ()
+    """Honest ways that these counts do not tell from cheaper work: miners that compute so are not accepted."""
     least: int = 64
     """Informative tokens of a miner before any of its answers is paid."""
 
