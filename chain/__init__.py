@@ -33,7 +33,7 @@ from ranvier.chain.calls import (
     Vote,
 )
 from ranvier.chain.checkpoint import Checkpoint
-from ranvier.chain.client import ChainClient
+from ranvier.chain.client import ChainClient, RootChain
 from ranvier.chain.commitments import commit_hash
 from ranvier.chain.connect import connect
 from ranvier.chain.errors import (
@@ -125,6 +125,7 @@ __all__ = [
     "RemoveStake",
     "ReplayDiffers",
     "RevealWeights",
+    "RootChain",
     "RootRegister",
     "Serve",
     "ServeTls",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ranvier.chain.calls import Call
+from ranvier.chain.explorer import NetworkInfo, RootSeat
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
     Block,
@@ -30,6 +31,19 @@ class Keypair(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """A 64-byte sr25519 signature."""
+        ...
+
+
+@runtime_checkable
+class RootChain(Protocol):
+    """A chain with a root network that divides emission: both of our own back ends."""
+
+    async def network(self) -> NetworkInfo:
+        """The whole chain: settings, costs, houses, motions."""
+        ...
+
+    async def root(self) -> tuple[RootSeat, ...]:
+        """Root's seats by uid."""
         ...
 
 

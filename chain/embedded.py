@@ -19,7 +19,7 @@ from ranvier.chain.client import Keypair
 from ranvier.chain.dispatch import CARRIED_OUT
 from ranvier.chain.earned import add_up
 from ranvier.chain.errors import BadGenesis, CallRefused, ChainTimeout, ChainUnreachable, NotFound
-from ranvier.chain.explorer import Account, NetworkInfo
+from ranvier.chain.explorer import Account, NetworkInfo, RootSeat
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.models import (
@@ -213,6 +213,10 @@ class EmbeddedChain:
     async def network(self) -> NetworkInfo:
         """The whole chain: settings, costs, houses, motions."""
         return await self._read(explorer_views.network)
+
+    async def root(self) -> tuple[RootSeat, ...]:
+        """Root's seats by uid."""
+        return await self._read(explorer_views.root)
 
     async def account(self, coldkey: str) -> Account:
         """What a coldkey has."""

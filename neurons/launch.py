@@ -15,6 +15,7 @@ from ranvier.neurons.config.models import MinerSettings, NodeSettings, Validator
 from ranvier.neurons.config.networks import Network, resolve
 from ranvier.neurons.context import require_engine, subnet_settings
 from ranvier.neurons.duties.lock import hotkey_lock
+from ranvier.neurons.duties.root import RootDuty
 from ranvier.neurons.health import HealthServer
 from ranvier.neurons.miner import MinerNode
 from ranvier.neurons.registration import register_if_missing, require_registered
@@ -53,18 +54,39 @@ async def run_validators(nodes: Sequence[ValidatorSettings], stop: asyncio.Event
     """Run all of them until ``stop``; one hotkey validates in one process of this machine only."""
     async with AsyncExitStack() as stack:
         running, held = [], set[tuple[str, str]]()
+        duties: dict[tuple[str, str], RootDuty] = {}
         for settings in nodes:
             parts = await stack.enter_async_context(prepared(settings))
             place = await parts.chain.genesis(), parts.key.ss58_address
             if place not in held:
                 stack.enter_context(hotkey_lock(*place))
                 held.add(place)
+            listeners = [duty.hear for duty in _root_duty(duties, settings, place, parts, nodes)]
             running.append(
                 ValidatorNode(
-                    *(settings, parts.network, parts.chain, parts.key, parts.subnet), engine=parts.engine
+                    *(settings, parts.network, parts.chain, parts.key, parts.subnet),
+                    engine=parts.engine,
+                    listeners=listeners,
                 )
             )
-        await _run(running, nodes[0], stop, stack)
+        await _run(running, nodes[0], stop, stack, list(duties.values()))
+
+
+def _root_duty(
+    duties: dict[tuple[str, str], RootDuty],
+    settings: ValidatorSettings,
+    place: tuple[str, str],
+    parts: Parts,
+    nodes: Sequence[ValidatorSettings],
+) -> list[RootDuty]:
+    """The root duty of a node's hotkey, made with its first node; none where the settings do not ask for it."""
+    if not settings.root_weights:
+        return []
+    own = (settings.network, settings.wallet, settings.hotkey)
+    netuids = {
+        node.netuid for node in nodes if node.root_weights and (node.network, node.wallet, node.hotkey) == own
+    }
+    return [duties.setdefault(place, RootDuty(parts.chain, parts.key, frozenset(netuids)))]
 
 
 @asynccontextmanager
@@ -95,10 +117,11 @@ async def _run(
     first: NodeSettings,
     stop: asyncio.Event,
     stack: AsyncExitStack,
+    duties: Sequence[RootDuty] = (),
 ) -> None:
     if first.metrics.port:
         await stack.enter_async_context(HealthServer(nodes, first.metrics.host, first.metrics.port))
-    tasks = [asyncio.ensure_future(node.run(stop)) for node in nodes]
+    tasks = [asyncio.ensure_future(one.run(stop)) for one in (*nodes, *duties)]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         stop.set()

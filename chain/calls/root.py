@@ -24,7 +24,7 @@ class RootRegister:
 class SetRootWeights:
     """Divide emission between subnets: `values[i]` (u16, relative) goes to subnet `netuids[i]`.
 
-    The coldkey of the seated hotkey signs.
+    The seated hotkey signs, or the coldkey that owns it.
     """
 
     hotkey: Address

@@ -38,11 +38,11 @@ def root_register(context: Context, call: RootRegister, coldkey: str) -> None:
     context.tell("RootRegistered", hotkey=call.hotkey, replaced=replaced)
 
 
-def set_root_weights(context: Context, call: SetRootWeights, coldkey: str) -> None:
+def set_root_weights(context: Context, call: SetRootWeights, signer: str) -> None:
     """Replace the hotkey's row of weights over subnets."""
     state, interval = context.state, context.state.network.parameters.root_weights_interval
     owner = state.ledger.owners.get(call.hotkey)
-    if owner != coldkey:
+    if signer not in (owner, call.hotkey):
         refuse(call, "NonAssociatedColdKey", f"{call.hotkey} belongs to {owner or 'nobody'}")
     if len(call.netuids) != len(call.values):
         refuse(call, "WeightVecNotEqualSize", f"{len(call.netuids)} netuids, {len(call.values)} values")

@@ -141,6 +141,10 @@ class ValidatorSettings(NodeSettings):
     version_key: int = Field(
         default=0, ge=0, description="version key sent with weights; 0 where none is required"
     )
+    root_weights: bool = Field(
+        default=False,
+        description="with a seat on root: divide emission between the subnets of this file by the work verified there",
+    )
     events: str = Field(
         default="", description='file to which every round is appended as a JSON line; "": none'
     )
