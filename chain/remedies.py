@@ -61,6 +61,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "MaxWeightExceeded": "give more miners a weight, or lower the largest: the subnet caps a single one",
     "NetworkTxRateLimitExceeded": _WAIT,
     "NeuronNoValidatorPermit": "validators need more stake than others: add some and await the next epoch",
+    "NoNeuronIdAvailable": "another subnet has room",
     "NoWeightsCommitFound": _PROMISE,
     "NonAssociatedColdKey": "sign with the coldkey that owns the hotkey",
     "NomStakeBelowMinimumThreshold": "stake at least the network's minimum to another's hotkey",

@@ -54,6 +54,10 @@ class Rules(Protocol):
         """The uid that gives way on a full subnet."""
         ...
 
+    def found(self, subnet: SubnetState) -> str | None:
+        """The hotkey that has the first place on a new subnet; None where it begins empty."""
+        ...
+
     def next_epoch(self, subnet: SubnetState, block: int) -> int | None:
         """The first block >= `block` in which the subnet's epoch is due; None for tempo 0."""
         ...
@@ -129,6 +133,10 @@ class Rules2024:
         subnet.slots[uid].pruning = PRUNED_SCORE
         return uid
 
+    def found(self, subnet: SubnetState) -> str | None:
+        """Nobody's."""
+        return None
+
     def next_epoch(self, subnet: SubnetState, block: int) -> int | None:
         """By the netuid and the tempo."""
         return next_epoch_2024(block, subnet.netuid, subnet.hyperparameters.tempo)
@@ -180,10 +188,16 @@ class Rules2026:
             subnet.burn = raise_price(subnet.burn, settings.min_burn, settings.max_burn, percent)
 
     def evict(self, subnet: SubnetState, block: int) -> int | None:
-        """By emission, then by age."""
+        """By emission, then by age; the owner's own hotkey never."""
         paid = [slot.emission for slot in subnet.slots]
         since = [slot.registered_at for slot in subnet.slots]
-        return prune_head(paid, since, block, subnet.hyperparameters.immunity_period)
+        owner = subnet.uids.get(subnet.owner_hotkey or "")
+        immortal = () if owner is None else (owner,)
+        return prune_head(paid, since, block, subnet.hyperparameters.immunity_period, immortal=immortal)
+
+    def found(self, subnet: SubnetState) -> str | None:
+        """The owner's own."""
+        return subnet.owner_hotkey
 
     def next_epoch(self, subnet: SubnetState, block: int) -> int | None:
         """A tempo after the last; later where more than two are due in a block."""

@@ -41,8 +41,9 @@ class SubnetState:
     """One subnet. `share` is its relative part of emission in millionths, `pending` the rao for its next epoch.
 
     `difficulty` is what work must reach now, `by_work` how many of the interval's registrations came by it,
-    `recycled` the rao that registrations burned so far. `last_step` is the block of the last epoch (0: none yet),
-    `counted_from` the block the 2026 schedule counts its tempo from. `weights` and `bonds` are rows by uid, u16.
+    `recycled` the rao that registrations burned so far, `owner_hotkey` the one that was named at the founding.
+    `last_step` is the block of the last epoch (0: none yet), `counted_from` the block the 2026 schedule counts its
+    tempo from. `weights` and `bonds` are rows by uid, u16.
     """
 
     netuid: int
@@ -59,6 +60,7 @@ class SubnetState:
     by_work: int = 0
     difficulty: int = 0
     recycled: int = 0
+    owner_hotkey: str | None = None
     pending: int = 0
     last_step: int = 0
     loaded: tuple[Payment, ...] = ()

@@ -83,6 +83,9 @@ def _open_subnet(context: Context, call: Register | RegisterWork, hotkey: str) -
     crowded = context.rules.refuse_registration(subnet)
     if crowded:
         refuse(call, crowded, f"subnet {call.netuid} took enough registrations; try again later")
+    full = len(subnet.slots) == subnet.hyperparameters.max_allowed_uids
+    if full and all(slot.hotkey == subnet.owner_hotkey for slot in subnet.slots):
+        refuse(call, "NoNeuronIdAvailable", "the subnet's only slot is its owner's")
     if hotkey in subnet.uids:
         refuse(call, "HotKeyAlreadyRegisteredInSubNet", f"it has uid {subnet.uids[hotkey]}")
     return subnet
@@ -95,7 +98,7 @@ def _check_ownership(context: Context, call: Register | RegisterWork, hotkey: st
 
 def _evict(context: Context, subnet: SubnetState) -> int:
     uid = context.rules.evict(subnet, context.block)
-    assert uid is not None, "a full subnet has a neuron to give way: nobody is immortal here"
+    assert uid is not None, "checked before anything was paid"
     return uid
 
 

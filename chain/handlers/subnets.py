@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from ranvier.chain.birth import new_subnet
 from ranvier.chain.calls import CreateSubnet, DissolveSubnet, SetHyperparameter
 from ranvier.chain.handlers.context import Context, Handler, refuse
+from ranvier.chain.handlers.registration import place
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.liquid import ALPHA_LIMITS, refuse_alphas
 from ranvier.chain.owner_limits import OWNER_LIMITS
@@ -49,6 +50,11 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
     state.ledger.own(call.hotkey, coldkey)
     state.ledger.lock(coldkey, netuid, cost)
     state.subnets[netuid] = new_subnet(netuid, call.name, coldkey, context.genesis, context.block)
+    subnet = state.subnets[netuid]
+    subnet.owner_hotkey = call.hotkey
+    first = context.rules.found(subnet)
+    if first is not None:
+        place(context, subnet, first)
     network.last_lock, network.founded_at = cost, context.block
     state.pace("create", coldkey, context.block)
     state.touch("network/")

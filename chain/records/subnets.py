@@ -28,6 +28,7 @@ _SCALARS: Final = (
     "by_work",
     "difficulty",
     "recycled",
+    "owner_hotkey",
     "pending",
     "last_step",
 )

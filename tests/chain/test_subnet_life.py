@@ -228,3 +228,22 @@ async def test_crowded_work_becomes_harder(embedded: Opener) -> None:
         burn = (await chain.subnets())[0].burn
         assert difficulty == 64 * 7 // 4
         assert burn == RAO // 10, "nobody bought"
+
+
+async def test_in_2026_the_owners_hotkey_has_the_first_place_and_is_never_replaced(embedded: Opener) -> None:
+    async with embedded(era="y2") as chain:
+        small = {"max_allowed_uids": 2, "immunity_period": 0}
+        genesis = chain._node.genesis
+        settings = genesis.new_subnet.model_copy(update=small)
+        chain._node.genesis = genesis.model_copy(update={"new_subnet": settings})
+        await chain.carry_out(founding(), key("cold"))
+        for number in range(3):
+            await chain.carry_out(Register(2, address(f"new{number}")), key("cold"))
+        names = [neuron.hotkey for neuron in (await chain.metagraph(2)).neurons]
+        assert names == [address("hot-mine"), address("new2")]
+
+
+async def test_in_2024_a_new_subnet_is_empty(embedded: Opener) -> None:
+    async with embedded() as chain:
+        await chain.carry_out(founding(), key("cold"))
+        assert (await chain.metagraph(2)).neurons == ()
