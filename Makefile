@@ -53,7 +53,7 @@ test: $(VENV)/.subtensor models          ## the fast suite
 
 test-slow: $(VENV)/.subtensor $(VENV)-legacy/.ready models          ## what test leaves out
 	$(RUN)/ranvier models prepare smollm2-gguf
-	@$(MAKE) vllm || echo "vLLM for CPUs does not install here (torch==2.13.0+cpu is on PyTorch's CPU index): its tests are left out"
+	@timeout 900 $(MAKE) vllm || echo "vLLM for CPUs does not install here (torch==2.13.0+cpu is on PyTorch's CPU index): its tests are left out"
 	$(RUN)/python -m pytest -m slow $(ARGS)
 
 test-all: test test-slow          ## both suites
