@@ -15,19 +15,27 @@ from ranvier.engines.errors import (
     PrepareFailed,
 )
 from ranvier.engines.models import (
+    LATENT_STEPS,
     SEEDED_GUMBEL,
+    SEEDED_NOISE,
+    DecodeRequest,
     Generation,
     ImageRequest,
     Message,
     ModelInfo,
     Sampling,
     ScoreRequest,
+    StepRequest,
     TextRequest,
     TokenEvidence,
+    Trace,
 )
 
 __all__ = [
+    "LATENT_STEPS",
     "SEEDED_GUMBEL",
+    "SEEDED_NOISE",
+    "DecodeRequest",
     "EngineClient",
     "EngineError",
     "EngineRefused",
@@ -44,6 +52,8 @@ __all__ = [
     "PrepareFailed",
     "Sampling",
     "ScoreRequest",
+    "StepRequest",
     "TextRequest",
     "TokenEvidence",
+    "Trace",
 ]

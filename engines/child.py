@@ -68,7 +68,7 @@ def _load(plan: WorkerPlan) -> Host:
     from ranvier.engines.load import Loader, Spec
     from ranvier.engines.local import LocalHost
 
-    loader = Loader(device=plan.device, dtype=plan.dtype or None)
+    loader = Loader(device=plan.device, dtype=plan.dtype or None, safety=plan.safety)
     if plan.threads:
         import torch
 

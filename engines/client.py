@@ -7,8 +7,8 @@ import email.utils
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -19,32 +19,42 @@ from pydantic import BaseModel, ValidationError
 from ranvier.engines.asker import HEADER
 from ranvier.engines.chat import VLLM, Answer, asked, completion, listed
 from ranvier.engines.codec import (
+    DecodeBody,
     GenerateBody,
     GenerateReply,
     ImagesBody,
     ImagesReply,
     InfoReply,
+    LatentsReply,
     RowsReply,
     ScoreBody,
     ScoreReply,
+    StepsBody,
     TextsBody,
+    TracesReply,
+    WireDecode,
     WireImage,
     WireScore,
+    WireStep,
     WireText,
 )
 from ranvier.engines.errors import EngineRefused, EngineTimeout, EngineUnfit, EngineUnreachable
 from ranvier.engines.models import (
     SEEDED_GUMBEL,
+    DecodeRequest,
     Generation,
     ImageRequest,
     ModelInfo,
     ScoreRequest,
+    StepRequest,
     TextRequest,
     TokenEvidence,
+    Trace,
 )
 from ranvier.engines.states import WorkerState
 
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
 DEFAULT_DEADLINE: Final = 120.0
 MOST: Final = 256 << 20
 """Bytes of an answer, unpacked: 64 large pictures. What is longer is not read to its end."""
@@ -177,6 +187,17 @@ class EngineClient:
         else:
             path, read = "/v1/ranvier/generate", partial(_lines)
             body = _json(GenerateBody(request=WireText.of(request), model=model, stream=True))
+        async with aclosing(self._streamed(path, body, read, deadline)) as items:
+            async for item in items:
+                yield item
+
+    async def _streamed(
+        self,
+        path: str,
+        body: bytes,
+        read: Callable[[AsyncIterator[bytes]], AsyncIterator[T]],
+        deadline: float,
+    ) -> AsyncGenerator[T, None]:
         try:
             async with (
                 asyncio.timeout(deadline),
@@ -214,11 +235,62 @@ class EngineClient:
         body = ImagesBody(requests=tuple(WireImage.of(one) for one in requests), model=model)
         return list((await self._post("/v1/ranvier/images", body, ImagesReply, deadline)).images)
 
+    async def drawings(
+        self,
+        requests: Sequence[ImageRequest],
+        *,
+        model: str | None = None,
+        deadline: float = DEFAULT_DEADLINE,
+    ) -> AsyncGenerator[int | list[bytes], None]:
+        """The number of every step as it is done, from 1 in each batch; the last item are the PNGs.
+
+        Whoever leaves before ends the drawing.
+        """
+        wired = tuple(WireImage.of(one) for one in requests)
+        body = _json(ImagesBody(requests=wired, model=model, stream=True))
+        async with aclosing(self._streamed("/v1/ranvier/images", body, _steps, deadline)) as items:
+            async for item in items:
+                yield item
+
     async def image(
         self, request: ImageRequest, *, model: str | None = None, deadline: float = DEFAULT_DEADLINE
     ) -> bytes:
         """One PNG."""
         return (await self.images([request], model=model, deadline=deadline))[0]
+
+    async def traces(
+        self,
+        requests: Sequence[ImageRequest],
+        *,
+        model: str | None = None,
+        deadline: float = DEFAULT_DEADLINE,
+    ) -> list[Trace]:
+        """One picture for each request, with the latents of every step; needs ``latent-steps-v1``."""
+        body = ImagesBody(requests=tuple(WireImage.of(one) for one in requests), model=model)
+        made = await self._post("/v1/ranvier/trace", body, TracesReply, deadline)
+        return [one.value() for one in made.traces]
+
+    async def steps(
+        self,
+        requests: Sequence[StepRequest],
+        *,
+        model: str | None = None,
+        deadline: float = DEFAULT_DEADLINE,
+    ) -> list[bytes]:
+        """The latents after one step each; needs ``latent-steps-v1``."""
+        body = StepsBody(requests=tuple(WireStep.of(one) for one in requests), model=model)
+        return list((await self._post("/v1/ranvier/steps", body, LatentsReply, deadline)).latents)
+
+    async def decode(
+        self,
+        requests: Sequence[DecodeRequest],
+        *,
+        model: str | None = None,
+        deadline: float = DEFAULT_DEADLINE,
+    ) -> list[bytes]:
+        """The PNG of final latents; needs ``latent-steps-v1``."""
+        body = DecodeBody(requests=tuple(WireDecode.of(one) for one in requests), model=model)
+        return list((await self._post("/v1/ranvier/decode", body, ImagesReply, deadline)).images)
 
     async def classify(
         self, texts: Sequence[str], *, model: str | None = None, deadline: float = DEFAULT_DEADLINE
@@ -352,6 +424,15 @@ async def _lines(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]
             return
         yield piece
     raise ValueError("the stream broke off")
+
+
+async def _steps(lines: AsyncIterator[bytes]) -> AsyncIterator[int | list[bytes]]:
+    """A stream of pictures: numbers of steps, then the PNGs. Raises ValueError as `_lines` does."""
+    async for line in lines:
+        item = json.loads(line)
+        if "error" in item:
+            raise ValueError(str(item["error"]))
+        yield int(item["step"]) if "step" in item else list(ImagesReply.model_validate(item).images)
 
 
 async def _events(answer: Answer, lines: AsyncIterator[bytes]) -> AsyncIterator[str | Generation]:

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from ranvier.engines.models import (
+    DecodeRequest,
     Generation,
     ImageRequest,
     Message,
     ModelInfo,
     Sampling,
     ScoreRequest,
+    StepRequest,
     TextRequest,
     TokenEvidence,
+    Trace,
 )
 from ranvier.engines.states import WorkerState
 
@@ -120,6 +123,56 @@ class WireImage(Wire):
         )
 
 
+class WireStep(Wire):
+    """`StepRequest`."""
+
+    image: WireImage
+    number: int = Field(ge=0, le=200)
+    latents: Base64 = b""
+
+    def value(self) -> StepRequest:
+        """As the models take it."""
+        return StepRequest(self.image.value(), self.number, self.latents)
+
+    @classmethod
+    def of(cls, request: StepRequest) -> WireStep:
+        """From what a caller gave."""
+        return cls(image=WireImage.of(request.image), number=request.number, latents=request.latents)
+
+
+class WireDecode(Wire):
+    """`DecodeRequest`."""
+
+    latents: Base64
+    width: int = Field(ge=8, le=4096)
+    height: int = Field(ge=8, le=4096)
+
+    def value(self) -> DecodeRequest:
+        """As the models take it."""
+        return DecodeRequest(self.latents, self.width, self.height)
+
+    @classmethod
+    def of(cls, request: DecodeRequest) -> WireDecode:
+        """From what a caller gave."""
+        return cls(latents=request.latents, width=request.width, height=request.height)
+
+
+class WireTrace(Wire):
+    """`Trace`."""
+
+    png: Base64
+    latents: tuple[Base64, ...]
+
+    def value(self) -> Trace:
+        """As a caller takes it."""
+        return Trace(self.png, self.latents)
+
+    @classmethod
+    def of(cls, trace: Trace) -> WireTrace:
+        """From what a model made."""
+        return cls(png=trace.png, latents=trace.latents)
+
+
 class Named(Wire):
     """A request to one of several served models; None is the first of the kind."""
 
@@ -140,9 +193,22 @@ class ScoreBody(Named):
 
 
 class ImagesBody(Named):
-    """A batch of pictures."""
+    """A batch of pictures; ``stream`` asks for a line after every step before the pictures."""
 
+    stream: bool = False
     requests: tuple[WireImage, ...] = Field(max_length=64)
+
+
+class StepsBody(Named):
+    """Steps to be made again."""
+
+    requests: tuple[WireStep, ...] = Field(max_length=256)
+
+
+class DecodeBody(Named):
+    """Final latents to be made pictures of."""
+
+    requests: tuple[WireDecode, ...] = Field(max_length=64)
 
 
 class TextsBody(Named):
@@ -174,6 +240,18 @@ class ImagesReply(Wire):
     """PNG files, in the order of the requests."""
 
     images: tuple[Base64, ...]
+
+
+class TracesReply(Wire):
+    """Pictures with their latents, in the order of the requests."""
+
+    traces: tuple[WireTrace, ...]
+
+
+class LatentsReply(Wire):
+    """Latents, in the order of the requests."""
+
+    latents: tuple[Base64, ...]
 
 
 class RowsReply(Wire):

@@ -204,7 +204,7 @@ class _Stream:
         async for piece in pieces:
             await self._chunk(number, {"content": piece}, {"finish_reason": None})
         try:
-            made = await pieces.end()
+            made: Generation = await pieces.end()
         except (EngineError, ValueError) as error:
             await self._event({"error": {"message": str(error)[:300], "type": "server_error"}})
             return None

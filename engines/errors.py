@@ -74,10 +74,10 @@ class WorkerFailed(EngineError):
 class NoRoom(EngineError):
     """Memory for a request is not there now; callers get a refusal that says when to try again."""
 
-    def __init__(self, needed: int, free: int | None = None) -> None:
+    def __init__(self, needed: int, free: int | None = None, *, unit: str = "tokens") -> None:
         self.needed, self.free = needed, free
         left = "memory ran out" if free is None else f"{free} are free"
-        super().__init__(f"{needed} tokens need room and {left}; try again when others are done")
+        super().__init__(f"{needed} {unit} need room and {left}; try again when others are done")
 
 
 class TextTooLong(EngineError, ValueError):

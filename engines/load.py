@@ -44,8 +44,15 @@ def need(extra: str, *modules: str) -> None:
 class Loader:
     """Loads models; networks of the same name are loaded once and shared."""
 
-    def __init__(self, *, device: str = "cpu", dtype: str | None = None, store: Store | None = None) -> None:
-        self._device, self._dtype = device, dtype
+    def __init__(
+        self,
+        *,
+        device: str = "cpu",
+        dtype: str | None = None,
+        store: Store | None = None,
+        safety: bool = True,
+    ) -> None:
+        self._device, self._dtype, self._safety = device, dtype, safety
         self._store = store or Store()
         self._networks: dict[str, Any] = {}
         need("models", "torch", "transformers")
@@ -117,4 +124,4 @@ class Loader:
     def _image(self, name: str) -> Any:
         from ranvier.engines.image.model import load_image
 
-        return load_image(name, device=self._device, dtype=self._dtype or "float32")
+        return load_image(name, device=self._device, dtype=self._dtype or "float32", safety=self._safety)

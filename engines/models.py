@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 SEEDED_GUMBEL = "seeded-gumbel-v1"
+SEEDED_NOISE = "seeded-noise-v1"
+"""A picture's seed means the same on every device and in every dtype."""
+LATENT_STEPS = "latent-steps-v1"
+"""Latents between the steps of a picture can be had, and a single step can be made again from them."""
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -120,6 +124,34 @@ class ImageRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """A picture and how it came about: the latents after each step, little-endian numbers of single precision."""
+
+    png: bytes
+    latents: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """Make step ``number`` (from 0) of a picture again, from ``latents`` before it; those before the first are ignored:
+    they are the seeded noise.
+    """
+
+    image: ImageRequest
+    number: int
+    latents: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """Make the picture of final latents."""
+
+    latents: bytes = field(repr=False)
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What an engine declares of a served model, and what a verifier compares.
 
@@ -165,8 +197,27 @@ class ImageModel(Protocol):
         """What is declared of the model."""
         ...
 
-    def generate(self, requests: Sequence[ImageRequest]) -> list[bytes]:
-        """Return one PNG for each request; a batch must give the pictures that single calls give (see gate)."""
+    def generate(
+        self, requests: Sequence[ImageRequest], progress: Callable[[int, Sequence[int]], bool] | None = None
+    ) -> list[bytes | ValueError]:
+        """Return one PNG for each request, or why there is none; a batch must give the pictures that single calls give.
+
+        ``progress(step from 1, places of the requests in this batch)`` is called after every step; False ends it.
+        """
+        ...
+
+    def trace(
+        self, requests: Sequence[ImageRequest], progress: Callable[[int, Sequence[int]], bool] | None = None
+    ) -> list[Trace | ValueError]:
+        """As ``generate``, with the latents of every step, where ``latent-steps-v1`` is among the features."""
+        ...
+
+    def steps(self, requests: Sequence[StepRequest]) -> list[bytes | ValueError]:
+        """The latents after one step each, or why there are none."""
+        ...
+
+    def decode(self, requests: Sequence[DecodeRequest]) -> list[bytes | ValueError]:
+        """The PNG of each final latents, or why there is none."""
         ...
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
@@ -35,15 +34,27 @@ class EmbeddingsBody(Lenient):
 
 
 class ImagesBody(Lenient):
-    """``/v1/images/generations``; ``size`` is WIDTHxHEIGHT."""
+    """``/v1/images/generations``; ``size`` is WIDTHxHEIGHT. Size, steps and guidance are the model's own by default."""
 
     model: str | None = None
     prompt: str = Field(min_length=1, max_length=2000)
     n: int = Field(default=1, ge=1, le=8)
-    size: str = Field(default="32x32", pattern=r"^\d{1,4}x\d{1,4}$")
+    size: str | None = Field(default=None, pattern=r"^(\d{1,4}x\d{1,4}|auto)$")
     response_format: Literal["b64_json"] = "b64_json"
-    steps: int = Field(default=12, ge=1, le=200)
-    guidance: float = Field(default=3.0, ge=0, le=50)
+    steps: int | None = Field(default=None, ge=1, le=200)
+    guidance: float | None = Field(default=None, ge=0, le=50)
+
+    def request(self, info: ModelInfo) -> ImageRequest:
+        """One picture, under a seed of its own; raises `Problem` where a foreign model's own figures are not known."""
+        own = info.extra
+        try:
+            size = self.size if self.size not in (None, "auto") else f"{own['width']}x{own['height']}"
+            steps = int(str(own["steps"])) if self.steps is None else self.steps
+            guidance = float(str(own["guidance"])) if self.guidance is None else self.guidance
+        except KeyError as error:
+            raise Problem(400, f"{error.args[0]}: {info.id} does not say its own; name one") from error
+        width, height = (int(part) for part in size.split("x"))
+        return ImageRequest(self.prompt, secrets.token_bytes(32), steps, guidance, width, height)
 
 
 class OpenAiRoutes:
@@ -78,16 +89,10 @@ class OpenAiRoutes:
 
     async def _images(self, request: web.Request) -> web.Response:
         body = await _read(request, ImagesBody)
-        width, height = (int(part) for part in body.size.split("x"))
-        asked = [_picture(body, width, height) for _ in range(body.n)]
-        made: Sequence[bytes] = await self._find("image", body.model).do("image", asked)
+        served = self._find("image", body.model)
+        made: Sequence[bytes] = await served.do("image", [body.request(served.info) for _ in range(body.n)])
         data = [{"b64_json": base64.b64encode(png).decode()} for png in made]
         return web.json_response({"created": int(time.time()), "data": data})
-
-
-def _picture(body: ImagesBody, width: int, height: int) -> ImageRequest:
-    seed = hashlib.sha256(uuid.uuid4().bytes).digest()
-    return ImageRequest(body.prompt, seed, body.steps, body.guidance, width, height)
 
 
 async def _read(request: web.Request, model: type[B]) -> B:

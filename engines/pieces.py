@@ -1,4 +1,4 @@
-"""A generation that is handed out while it is made."""
+"""What is handed out while it is made: a generation, a picture."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
-
-from ranvier.engines.models import Generation
 
 
 class Pieces:
@@ -61,9 +59,8 @@ class Pieces:
             yield piece
             piece = await self._queue.get()
 
-    async def end(self) -> Generation:
+    async def end(self) -> Any:
         """The whole of it, after the last piece; raises what ``work`` raised."""
         if self._task is None:
             raise RuntimeError("enter it first")
-        made: Generation = await self._task
-        return made
+        return await self._task

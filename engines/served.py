@@ -63,7 +63,18 @@ class Served:
             self._now = 0
 
     def _image(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
-        return _split(jobs, self._model.generate)
+        if batch in ("steps", "decode"):
+            return _split(jobs, getattr(self._model, batch))
+        draw = self._model.trace if batch == "trace" else self._model.generate
+        owners = [job for job in jobs for _ in job.item]
+
+        def progress(step: int, places: Sequence[int]) -> bool:
+            """Tell those who want to hear of steps; says whether anybody still waits."""
+            for job in {id(owners[place]): owners[place] for place in places}.values():
+                _tell(job, str(step))
+            return not all(owners[place].cancelled.is_set() for place in places)
+
+        return _split(jobs, lambda items: draw(items, progress))
 
     def _classify(self, batch: str, jobs: Sequence[Job]) -> Sequence[Any]:
         return _split(jobs, self._model.classify)
@@ -83,11 +94,18 @@ def _alone(job: Job, run: Callable[[list[Any]], Sequence[Any]]) -> Sequence[Any]
         return refusal
 
 
+def _tell(job: Job, piece: str) -> None:
+    if job.on_piece is not None and not job.cancelled.is_set():
+        job.done.get_loop().call_soon_threadsafe(job.on_piece, piece)
+
+
 def _split(jobs: Sequence[Job], run: Callable[[list[Any]], Sequence[Any]]) -> list[Any]:
-    """Run the lists of all jobs as one list and give each job its part."""
+    """Run the lists of all jobs as one list and give each job its part, or what is wrong with an item of it."""
     results = run([item for job in jobs for item in job.item])
-    parts, start = [], 0
+    parts: list[Any] = []
+    start = 0
     for job in jobs:
-        parts.append(results[start : start + len(job.item)])
+        part = results[start : start + len(job.item)]
+        parts.append(next((one for one in part if isinstance(one, Exception)), part))
         start += len(job.item)
     return parts

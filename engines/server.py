@@ -17,15 +17,20 @@ from pydantic import BaseModel, ValidationError
 
 from ranvier.engines.asker import asking
 from ranvier.engines.codec import (
+    DecodeBody,
     GenerateBody,
     GenerateReply,
     ImagesBody,
     ImagesReply,
     InfoReply,
+    LatentsReply,
     RowsReply,
     ScoreBody,
     ScoreReply,
+    StepsBody,
     TextsBody,
+    TracesReply,
+    WireTrace,
 )
 from ranvier.engines.errors import EngineError
 from ranvier.engines.meter import CONTENT_TYPE
@@ -37,7 +42,8 @@ from ranvier.engines.serving import Host, Serving
 from ranvier.engines.worker import Stopped
 
 B = TypeVar("B", bound=BaseModel)
-MAX_BODY: Final = 8 << 20
+MAX_BODY: Final = 32 << 20
+"""Latents of many pictures are larger than any text."""
 STOP_SECONDS: Final = 20.0
 """For requests that run when the engine is told to stop; supervisors have to wait longer."""
 _log = logging.getLogger(__name__)
@@ -73,6 +79,8 @@ class EngineServer:
         for path, handler in (("score", self._score), ("images", self._images), ("classify", self._classify)):
             app.router.add_post(f"/v1/ranvier/{path}", handler)
         app.router.add_post("/v1/ranvier/embed", self._embed)
+        for path, handler in (("trace", self._trace), ("steps", self._steps), ("decode", self._decode)):
+            app.router.add_post(f"/v1/ranvier/{path}", handler)
         OpenAiRoutes(self.find, self._infos).add_to(app)
         return app
 
@@ -130,17 +138,46 @@ class EngineServer:
         served = self.find("text", body.model)
         if not body.stream:
             return _reply(GenerateReply(generation=await served.do("generate", body.request.value())))
-        return await _stream(request, lambda on_piece: served.do("generate", body.request.value(), on_piece))
+        return await _stream(
+            request,
+            lambda on_piece: served.do("generate", body.request.value(), on_piece),
+            lambda made: GenerateReply(generation=made),
+            lambda piece: {"piece": piece},
+        )
 
     async def _score(self, request: web.Request) -> web.Response:
         body = await _body(request, ScoreBody)
         items = [one.value() for one in body.requests]
         return _reply(ScoreReply(evidence=await self.find("text", body.model).do("score", items)))
 
-    async def _images(self, request: web.Request) -> web.Response:
+    async def _images(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request, ImagesBody)
         items = [one.value() for one in body.requests]
-        return _reply(ImagesReply(images=await self.find("image", body.model).do("image", items)))
+        served = self.find("image", body.model)
+        if not body.stream:
+            return _reply(ImagesReply(images=await served.do("image", items)))
+        return await _stream(
+            request,
+            lambda on_step: served.do("image", items, on_step),
+            lambda made: ImagesReply(images=made),
+            lambda step: {"step": int(step)},
+        )
+
+    async def _trace(self, request: web.Request) -> web.Response:
+        body = await _body(request, ImagesBody)
+        items = [one.value() for one in body.requests]
+        made = await self.find("image", body.model).do("trace", items)
+        return _reply(TracesReply(traces=tuple(WireTrace.of(one) for one in made)))
+
+    async def _steps(self, request: web.Request) -> web.Response:
+        body = await _body(request, StepsBody)
+        items = [one.value() for one in body.requests]
+        return _reply(LatentsReply(latents=await self.find("image", body.model).do("steps", items)))
+
+    async def _decode(self, request: web.Request) -> web.Response:
+        body = await _body(request, DecodeBody)
+        items = [one.value() for one in body.requests]
+        return _reply(ImagesReply(images=await self.find("image", body.model).do("decode", items)))
 
     async def _classify(self, request: web.Request) -> web.Response:
         return await self._rows(request, "classify")
@@ -207,19 +244,22 @@ def _reply(body: BaseModel) -> web.Response:
 
 
 async def _stream(
-    request: web.Request, work: Callable[[Callable[[str], None]], Awaitable[Any]]
+    request: web.Request,
+    work: Callable[[Callable[[str], None]], Awaitable[Any]],
+    last: Callable[[Any], BaseModel],
+    line: Callable[[str], dict[str, Any]],
 ) -> web.StreamResponse:
-    """Lines of JSON: pieces, then the generation, or an error as the last line."""
+    """Lines of JSON: one for each piece, then what was made, or an error as the last line."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     async with Pieces(work) as pieces:
         await response.prepare(request)
         async for piece in pieces:
-            await response.write(json.dumps({"piece": piece}).encode() + b"\n")
+            await response.write(json.dumps(line(piece)).encode() + b"\n")
         try:
-            last = GenerateReply(generation=await pieces.end()).model_dump_json()
+            end = last(await pieces.end()).model_dump_json()
         except (EngineError, ValueError, RuntimeError, Stopped) as error:  # a model's own are RuntimeErrors
-            last = json.dumps({"error": str(error)})
-        await response.write(last.encode() + b"\n")
+            end = json.dumps({"error": str(error)})
+        await response.write(end.encode() + b"\n")
         await response.write_eof()
     return response
 

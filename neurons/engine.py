@@ -78,6 +78,7 @@ async def plans(settings: EngineSettings) -> Sequence[WorkerPlan]:
         queue=settings.queue,
         memory=settings.memory << 20,
         start_seconds=settings.start_seconds,
+        safety=settings.safety,
     )
     if others:
         need("models", "torch", "transformers")

@@ -68,6 +68,8 @@ class MinerNode:
         async with Dendrite(self.key, addresses=policy) as dendrite:
             code = self._miner(self._context(dendrite))
             self.axon.serve(self._subnet.synapse, code.answer)
+            for synapse, handler in code.further().items():
+                self.axon.serve(synapse, handler)
             await self._listen()
             try:
                 await self._serve(stop)

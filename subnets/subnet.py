@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ranvier.engines.client import EngineClient
-from ranvier.protocol import Answered, Answering, Caller, Dendrite, Outcome, Synapse, Target
+from ranvier.protocol import Answered, Answering, Caller, Dendrite, Handler, Outcome, Synapse, Target
 
 S = TypeVar("S", bound=Synapse)
 
@@ -182,6 +182,10 @@ class Miner(ABC, Generic[S]):
         ``async def`` as a rule; an async generator streams; a plain ``def`` that blocks runs in a thread
         (docs/handlers.md).
         """
+
+    def further(self) -> Mapping[type[Synapse], Handler[Any]]:
+        """Handlers of further synapses, where a subnet's audit asks a miner back; none by default."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,35 +18,60 @@ RATIO: Final = 10.0
 Judgement = Literal["same", "doubtful", "other"]
 
 
-class Spread(BaseModel):
-    """Distances of one comparison, in levels: ``pairs`` of them; quantiles of the mean and of the 99th percentile."""
-
+class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spread(_Kept):
+    """Distances of one comparison: ``pairs`` of them; quantiles of the three figures of a `Distance`, in levels."""
 
     pairs: int
     mean_q001: float
     mean_q01: float
     mean_q50: float
     mean_q999: float
+    coarse_q01: float
+    coarse_q50: float
+    coarse_q999: float
     high_q01: float
     high_q999: float
 
 
-class Thresholds(BaseModel):
-    """At most ``same_*`` is the same picture; more than ``other_*`` is proof of another computation."""
+class Thresholds(_Kept):
+    """At most ``same_*`` is the same picture; a mean above ``other_mean`` is proof of another computation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    same_mean: float = Field(gt=0)
+    same_coarse: float = Field(gt=0)
+    same_high: float = Field(gt=0)
+    other_mean: float = Field(gt=0)
+
+
+class LinkLimits(_Kept):
+    """Of one step made again: up to ``same_*`` the latents are the same, above ``other_mean`` the step was not made.
+
+    Mean and 99th percentile of differences between latents. ``honest`` is the largest mean of honest steps, ``skipped``
+    the first percentile where a step is replaced by the best straight continuation of the two before it.
+    """
 
     same_mean: float = Field(gt=0)
     same_high: float = Field(gt=0)
     other_mean: float = Field(gt=0)
-    other_high: float = Field(gt=0)
+    honest: float
+    skipped: float
 
 
-class Calibration(BaseModel):
-    """The result of the gate for the model of ``digest``."""
+class Miners(_Kept):
+    """What was measured of miners that compute in one dtype."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    honest: dict[str, Spread]
+    thresholds: Thresholds
+    links: tuple[LinkLimits, ...] = Field(
+        description="one for each step; none where steps cannot be made again"
+    )
+
+
+class Calibration(_Kept):
+    """The result of the gate for the model of ``digest``, as a verifier of ``dtype`` on ``device`` sees it."""
 
     model: str
     digest: str
@@ -56,28 +81,38 @@ class Calibration(BaseModel):
     guidance: float
     width: int
     height: int
+    latents: int = Field(description="bytes of a picture's latents after one step")
     prompts: int
     seeds: int
     seconds_per_picture: float = Field(description="CPU seconds, one thread, in batches")
-    honest: dict[str, Spread]
     cheats: dict[str, Spread]
+    miners: dict[str, Miners] = Field(description="by the dtype that a miner declares")
     seed_to_seed: Spread
     ratio: float
-    thresholds: Thresholds
 
     @property
     def passed(self) -> bool:
         """Whether a picture proves its seed."""
         return self.ratio >= RATIO
 
-    def judge(self, apart: Distance) -> Judgement:
-        """What a distance says of a received picture."""
-        limits = self.thresholds
-        if apart.mean <= limits.same_mean and apart.high <= limits.same_high:
+    def judge(self, apart: Distance, dtype: str = "float32") -> Judgement:
+        """What a distance says of a received picture whose miner declares ``dtype``; raises KeyError for others."""
+        limits = self.miners[dtype].thresholds
+        if (
+            apart.mean <= limits.same_mean
+            and apart.coarse <= limits.same_coarse
+            and apart.high <= limits.same_high
+        ):
             return "same"
-        if apart.mean > limits.other_mean or apart.high > limits.other_high:
-            return "other"
-        return "doubtful"
+        return "other" if apart.mean > limits.other_mean else "doubtful"
+
+    def judge_link(self, number: int, mean: float, high: float, dtype: str = "float32") -> Judgement:
+        """What the difference of latents after step ``number`` (from 0) says, likewise."""
+        limits = self.miners[dtype].links[number]
+        if mean <= limits.same_mean and high <= limits.same_high:
+            return "same"
+        # What is no number is no step either.
+        return "doubtful" if mean <= limits.other_mean else "other"
 
 
 def load_calibration(path: Path | None = None) -> Calibration:

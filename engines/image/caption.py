@@ -1,4 +1,4 @@
-"""The caption encoder of the scenes model: a closed vocabulary, two transformer layers, and a decoder that drafts.
+"""The caption encoder of the scenes model: a closed vocabulary, two transformer layers, and a draft of the picture.
 
 The draft is the mean of all pictures that a caption may have, as far as the encoder knows it. The denoiser sees it
 beside the noisy picture: where things lie and what shape they have is learnt sooner by drafting than from noise alone.
@@ -15,6 +15,8 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
+
+from ranvier.engines.image.draft import Drafter
 
 WORDS: Final = (
     *("<pad>", "<none>", "<unknown>", "a", "and", "at", "the", "on", "ground"),
@@ -42,10 +44,6 @@ WORDS: Final = (
 LENGTH: Final = 28
 """Words that are read; longer captions are cut."""
 WIDTH: Final = 128
-PATCH: Final = 4
-"""Side of the squares, in pixels, that a draft is made of."""
-PATCHES: Final = 64
-"""Squares of a picture of 32x32 pixels."""
 _INDEX: Final = {word: number for number, word in enumerate(WORDS)}
 
 
@@ -61,11 +59,14 @@ def encode_words(captions: Sequence[str]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of n captions: states (n, LENGTH, WIDTH), a mask of real words, and drafts (n, 3, 32, 32)."""
+    """What was read of n captions: states (n, LENGTH, WIDTH), a mask of real words, drafts (n, 3, 32, 32), and where
+    the objects of the drafts lie.
+    """
 
     states: Any
     mask: Any
     drafts: Any
+    where: Any
 
 
 class CaptionEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers has no types
@@ -87,19 +88,12 @@ class CaptionEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
         layer = nn.TransformerEncoderLayer(WIDTH, **shape)
         self.layers = nn.TransformerEncoder(layer, num_layers=2, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(WIDTH)
-        self.squares = nn.Parameter(torch.randn(PATCHES, WIDTH))
-        self.drafter = nn.TransformerDecoder(nn.TransformerDecoderLayer(WIDTH, **shape), num_layers=3)
-        self.paint = nn.Sequential(
-            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, 3 * PATCH**2)
-        )
+        self.drafter = Drafter(WIDTH)
 
     def forward(self, numbers: Any) -> Reading:
         """Read; the mask is 1 for a word."""
         mask = numbers != 0
         states = self.words(numbers) + self.places
         states = self.norm(self.layers(states, src_key_padding_mask=~mask))
-        squares = self.squares.expand(len(numbers), -1, -1)
-        squares = self.paint(self.drafter(squares, states, memory_key_padding_mask=~mask))
-        side = int(PATCHES**0.5)
-        grid = squares.transpose(1, 2).reshape(len(numbers), -1, side, side)
-        return Reading(states, mask, nn.functional.pixel_shuffle(grid, PATCH))
+        drafts, where = self.drafter(states, mask)
+        return Reading(states, mask, drafts, where)

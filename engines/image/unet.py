@@ -53,8 +53,8 @@ def clean_estimate(unet: Any, noisy: Any, noise_share: Any, reading: Reading) ->
         torch.cat([noisy, _coordinates(noisy), drafts], dim=1),
         noise_share * TIMES,
         # The mean of the caption reaches every layer; which word belongs to which place is for attention to find.
-        class_labels=(reading.states * words).sum(1) / words.sum(1),
-        encoder_hidden_states=reading.states,
+        class_labels=((reading.states * words).sum(1) / words.sum(1)).to(noisy.dtype),
+        encoder_hidden_states=reading.states.to(noisy.dtype),
         encoder_attention_mask=reading.mask,
     ).sample
 

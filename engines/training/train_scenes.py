@@ -12,6 +12,7 @@ import copy
 import itertools
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,10 +25,11 @@ from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ranvier.engines.image.caption import CaptionEncoder, encode_words
+from ranvier.engines.image.caption import CaptionEncoder, Reading, encode_words
+from ranvier.engines.image.draft import OBJECTS, placement
 from ranvier.engines.image.unet import build_unet, clean_estimate, pack
 from ranvier.engines.training.painting import Sprites, paint
-from ranvier.engines.training.scenes import captions
+from ranvier.engines.training.scenes import PLACES, SIZE, SIZES, Scene, captions
 from ranvier.engines.training.sprites import load
 from ranvier.engines.training.withheld import PAIRS, trained_scene
 
@@ -36,6 +38,9 @@ DROPPED = 0.1
 DRAFTS = 64
 """Pictures of a step that trains drafts alone."""
 SAVE_EVERY = 200
+REACH = 1.15
+"""Half the side of an object's canvas in radii of the object, as `painting` stamps things."""
+UNSAID = (math.nan, math.nan, math.nan)
 DECISIVE = 0.75
 NO_FIGURES: dict[str, Any] = {"steps": 0, "draft_steps": 0, "cpu_minutes": 0.0, "withheld_from": 0}
 _log = logging.getLogger(__name__)
@@ -53,15 +58,33 @@ class Run:
     start: Path | None
 
 
-def batch(rng: np.random.Generator, sprites: Sprites, pair: float, size: int = BATCH) -> tuple[Any, Any]:
-    """Pixels (n, 12, 16, 16) and word numbers of fresh scenes: no scene is ever seen twice.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pixels (n, 12, 16, 16), word numbers, and of the objects whatever was said of where they lie (else NaN)."""
 
-    ``pair`` is the share of scenes with two objects.
-    """
+    pixels: Any
+    words: Any
+    where: Any
+
+
+def batch(rng: np.random.Generator, sprites: Sprites, pair: float, size: int = BATCH) -> Batch:
+    """Fresh scenes: none is ever seen twice. ``pair`` is the share of scenes with two objects."""
     scenes = [trained_scene(rng, pair=pair) for _ in range(size)]
     pixels = torch.from_numpy(np.stack([paint(scene, rng, sprites) for scene in scenes]))
-    words = encode_words(["" if rng.random() < DROPPED else scene.caption() for scene in scenes])
-    return pack(pixels), words
+    told = [None if rng.random() < DROPPED else scene for scene in scenes]
+    words = encode_words([scene.caption() if scene else "" for scene in told])
+    where = torch.tensor([_whereabouts(scene) if scene else [UNSAID] * OBJECTS for scene in told])
+    return Batch(pack(pixels), words, where)
+
+
+def _whereabouts(scene: Scene) -> list[tuple[float, float, float]]:
+    found = []
+    for thing in (scene.first, scene.second):
+        middle = (SIZE / 2, SIZE / 2) if scene.second is None else (math.nan, math.nan)
+        half = REACH * SIZES[thing.size] if thing and thing.size else math.nan
+        across, down = PLACES[thing.place] if thing and thing.place else middle
+        found.append(placement(across, down, half) if thing else UNSAID)
+    return found
 
 
 def noise_shares(count: int) -> Any:
@@ -70,8 +93,9 @@ def noise_shares(count: int) -> Any:
     return torch.sigmoid(torch.where(decisive, 1.7 + 0.9 * torch.randn(count), 1.2 * torch.randn(count)))
 
 
-def loss_of(unet: Any, encoder: Any, pixels: Any, words: Any) -> Any:
+def loss_of(unet: Any, encoder: Any, shown: Batch) -> Any:
     """Squared error of the clean estimate at random noise shares, heavier where little noise is left."""
+    pixels, words = shown.pixels, shown.words
     share = noise_shares(len(pixels))
     wide = share[:, None, None, None]
     noisy = (1 - wide) * pixels + wide * torch.randn_like(pixels)
@@ -80,13 +104,14 @@ def loss_of(unet: Any, encoder: Any, pixels: Any, words: Any) -> Any:
         seen = replace(reading, drafts=reading.drafts.detach())
         estimate = clean_estimate(unet, noisy, share, seen)
     error = (estimate.float() - pixels) ** 2
-    missed = draft_loss(reading.drafts, pixels)
-    return (error.mean((1, 2, 3)) / (share + 0.2)).mean() + missed
+    return (error.mean((1, 2, 3)) / (share + 0.2)).mean() + draft_loss(reading, shown)
 
 
-def draft_loss(drafts: Any, pixels: Any) -> Any:
-    """Squared error of the drafts."""
-    return ((pack(drafts).float() - pixels) ** 2).mean()
+def draft_loss(reading: Reading, shown: Batch) -> Any:
+    """Squared error of the drafts, and of where their objects lie."""
+    missed = ((pack(reading.drafts) - shown.pixels) ** 2).mean()
+    astray = torch.where(shown.where.isnan(), 0, reading.where - shown.where) ** 2
+    return missed + astray.mean()
 
 
 def save(folder: Path, unet: Any, encoder: Any, facts: dict[str, Any]) -> None:
@@ -117,7 +142,7 @@ def train(run: Run, sprites: Sprites) -> None:
     optimiser = _optimiser([*unet.parameters(), *encoder.parameters()])
     smooth = 0.0
     for step, spent in _steps(run.minutes):
-        loss = loss_of(unet, encoder, *batch(rng, sprites, 0.15 + 0.35 * spent))
+        loss = loss_of(unet, encoder, batch(rng, sprites, 0.15 + 0.35 * spent))
         _learn(optimiser, loss, _rate(run.rate, step, spent))
         smooth = loss.item() if step == 1 else 0.98 * smooth + 0.02 * loss.item()
         _follow(average, (unet, encoder), min(0.995, step / (step + 9)))
@@ -143,11 +168,11 @@ def train_drafts(
     """Train the encoder alone to draft, by which it learns what the words mean; returns the steps."""
     optimiser, step = _optimiser(list(encoder.parameters())), 0
     for step, spent in _steps(minutes):
-        pixels, words = batch(rng, sprites, 0.3, DRAFTS)
+        shown = batch(rng, sprites, 0.3, DRAFTS)
         with sdpa_kernel(SDPBackend.MATH):
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                drafts = encoder(words).drafts
-            loss = draft_loss(drafts, pixels)
+                reading = encoder(shown.words)
+            loss = draft_loss(reading, shown)
             _learn(optimiser, loss, _rate(rate, step, spent))
         if step % SAVE_EVERY == 0:
             _log.info("drafts: step %d, loss %.4f", step, loss.item())

@@ -21,6 +21,7 @@ class WorkerPlan(BaseModel):
     """Bytes of data that the process may have; 0: no bound of ours."""
     start_seconds: float = 900.0
     """For loading the models; then the process is ended."""
+    safety: bool = True
     llama: bool = False
     """It serves one GGUF file with llama.cpp."""
     light_of: str = ""

@@ -236,13 +236,25 @@ class Upstream:
                 made = await self._generate(item, model, on_piece)
                 self.tokens += len(made.token_ids) or len(made.logprobs)
                 return made
+            if batch == "image" and on_piece is not None:
+                return await self._images(item, model, on_piece)
             calls: dict[str, Callable[..., Any]] = {
                 "score": self.client.score,
                 "image": self.client.images,
+                "trace": self.client.traces,
+                "steps": self.client.steps,
+                "decode": self.client.decode,
                 "classify": self.client.classify,
                 "embed": self.client.embed,
             }
             return await calls[batch](item, model=model, deadline=DEADLINE)
+
+    async def _images(self, item: Any, model: str, on_step: Callable[[str], None]) -> list[bytes]:
+        async for step in self.client.drawings(item, model=model, deadline=DEADLINE):
+            if not isinstance(step, int):
+                return step
+            on_step(str(step))
+        raise EngineUnreachable(self.address.endpoint, "the stream broke off")
 
     async def _generate(self, item: Any, model: str, on_piece: Callable[[str], None] | None) -> Generation:
         if on_piece is None:

@@ -35,6 +35,9 @@ def engine(
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; 0 leaves it to the library.")] = None,
+    safety: Annotated[
+        bool | None, typer.Option(help="Run an image pipeline's own safety checker, if it has one.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Requests that one batch holds at most.")] = None,
     memory: Annotated[int | None, typer.Option(help="MiB of data that each worker may have.")] = None,
     light: Annotated[
@@ -65,7 +68,9 @@ def engine(
     metrics = None if metrics_port is None else {"port": metrics_port}
     others = [{"endpoint": endpoint} for endpoint in upstream] if upstream else None
     settings = load_one(
-        EngineSettings, config, {**flags, "batch": batch, "metrics": metrics, "upstreams": others}
+        EngineSettings,
+        config,
+        {**flags, "safety": safety, "batch": batch, "metrics": metrics, "upstreams": others},
     )
     if show_config:
         typer.echo(render(settings), nl=False)

@@ -202,6 +202,10 @@ class EngineSettings(Settings):
     )
     dtype: str = Field(default="", description='float32, bfloat16 or float16; "": each kind\'s own')
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to the library")
+    safety: bool = Field(
+        default=True,
+        description="whether an image pipeline's own safety checker runs; what it flags is refused",
+    )
     batch: int = Field(default=16, ge=1, description="requests that one batch holds at most")
     queue: int = Field(default=128, ge=1, description="requests that wait at most, for each model")
     memory: int = Field(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ranvier.protocol import Caller, Code, Refusal, whole
+from ranvier.protocol import Caller, Code, Handler, Refusal, Synapse, whole
 from ranvier.subnets import Context, Miner, Round, Subnet, Task
 
 
@@ -20,12 +20,17 @@ def slowed(miner: type[Miner[Any]], seconds: float) -> type[Miner[Any]]:
 
         def __init__(self, context: Context) -> None:
             super().__init__(context)
-            self._reply = whole(miner(context).answer)
+            self._code = miner(context)
+            self._reply = whole(self._code.answer)
 
         async def answer(self, request: Any, caller: Caller) -> BaseModel:
             """Answer as the honest miner does, after a pause."""
             await asyncio.sleep(seconds)
             return await self._reply(request, caller)
+
+        def further(self) -> Mapping[type[Synapse], Handler[Any]]:
+            """As the honest miner: only its answers are late."""
+            return self._code.further()
 
     return Slowed
 

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
 from pydantic import BaseModel
 
+from ranvier.engines import DecodeRequest, StepRequest, Trace
+from ranvier.engines.image.schedule import noise_shares
 from ranvier.protocol import Answered, Caller, Code, Refusal
-from ranvier.subnets.image.miner import ImageMiner, drawing, reply_of
+from ranvier.subnets.image.miner import ImageMiner, drawing
 from ranvier.subnets.image.synapse import ImageGeneration
 from ranvier.subnets.subnet import Cheat, bound_seed
 
@@ -50,7 +53,7 @@ class CachedByPrompt(ImageMiner):
         """A picture of the right prompt from noise that serves all callers."""
         asked = drawing(request, self.context.hotkey, caller.hotkey)
         seed = bound_seed(request.prompt.encode(), self.context.hotkey, "")
-        return reply_of(await self.draw(replace(asked, seed=seed)))
+        return await self.reply(await self.draw(replace(asked, seed=seed)))
 
 
 class FewerSteps(ImageMiner):
@@ -59,7 +62,7 @@ class FewerSteps(ImageMiner):
     async def answer(self, request: ImageGeneration, caller: Caller) -> BaseModel:
         """Draw coarsely."""
         asked = drawing(request, self.context.hotkey, caller.hotkey)
-        return reply_of(await self.draw(replace(asked, steps=max(1, asked.steps // 2))))
+        return await self.reply(await self.draw(replace(asked, steps=max(1, asked.steps // 2))))
 
 
 class Unguided(ImageMiner):
@@ -68,7 +71,7 @@ class Unguided(ImageMiner):
     async def answer(self, request: ImageGeneration, caller: Caller) -> BaseModel:
         """Draw without guidance."""
         asked = drawing(request, self.context.hotkey, caller.hotkey)
-        return reply_of(await self.draw(replace(asked, guidance=1.0)))
+        return await self.reply(await self.draw(replace(asked, guidance=1.0)))
 
 
 class OtherPrompt(ImageMiner):
@@ -77,7 +80,48 @@ class OtherPrompt(ImageMiner):
     async def answer(self, request: ImageGeneration, caller: Caller) -> BaseModel:
         """Another picture from the right noise."""
         asked = drawing(request, self.context.hotkey, caller.hotkey)
-        return reply_of(await self.draw(replace(asked, prompt="a red circle on a plain white ground")))
+        return await self.reply(
+            await self.draw(replace(asked, prompt="a red circle on a plain white ground"))
+        )
+
+
+class Spliced(ImageMiner):
+    """Has one chain of each prompt, under a seed of its own, and passes it off as that of every challenge."""
+
+    async def answer(self, request: ImageGeneration, caller: Caller) -> BaseModel:
+        """A true chain but for its first link."""
+        asked = drawing(request, self.context.hotkey, caller.hotkey)
+        seed = bound_seed(request.prompt.encode(), self.context.hotkey, "")
+        return await self.committed(request, caller, await self.trace(replace(asked, seed=seed)))
+
+
+class Skipping(ImageMiner):
+    """Leaves out every second step after the second, and goes straight on from the one before it."""
+
+    async def answer(self, request: ImageGeneration, caller: Caller) -> BaseModel:
+        """More than half of the links are true."""
+        asked = drawing(request, self.context.hotkey, caller.hotkey)
+        shares = noise_shares(asked.steps)
+        made: list[bytes] = []
+        for number in range(asked.steps):
+            if number < 2 or number % 2:
+                made += await self.engine.steps([StepRequest(asked, number, made[-1] if made else b"")])
+                continue
+            before, here = (np.frombuffer(one, "<f4") for one in made[-2:])
+            past, ahead = shares[number] / shares[number - 1], shares[number + 1] / shares[number]
+            clean = (here - past * before) / (1 - past)
+            made.append((clean + ahead * (here - clean)).astype("<f4").tobytes())
+        (png,) = await self.engine.decode([DecodeRequest(made[-1], asked.width, asked.height)])
+        return await self.committed(request, caller, Trace(png, tuple(made)))
+
+
+class Unopened(ImageMiner):
+    """Draws coarsely, commits to nothing, and never opens."""
+
+    async def answer(self, request: ImageGeneration, caller: Caller) -> BaseModel:
+        """A root of no latents."""
+        asked = drawing(request, self.context.hotkey, caller.hotkey)
+        return await self.reply(await self.draw(replace(asked, steps=1)), bytes(32))
 
 
 CHEATS: Final[Mapping[str, Cheat]] = {
@@ -93,3 +137,10 @@ MORE_CHEATS: Final[Mapping[str, Cheat]] = {
     "other-prompt": Cheat(OtherPrompt, "free"),
 }
 """Further ones, for tests."""
+
+STEP_CHEATS: Final[Mapping[str, Cheat]] = {
+    "spliced": Cheat(Spliced, "free"),
+    "skipping": Cheat(Skipping, "cheaper"),
+    "unopened": Cheat(Unopened, "cheaper"),
+}
+"""Those that only spot checks of single steps have to do with."""

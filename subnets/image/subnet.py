@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ranvier.engines import EngineUnfit
+from ranvier.engines import LATENT_STEPS, SEEDED_NOISE, EngineUnfit
 from ranvier.engines.image.calibration import Calibration, load_calibration
 from ranvier.engines.image.distance import distance
 from ranvier.engines.image.png import BadPicture, Pixels, read_png
 from ranvier.subnets.image.cheats import CHEATS
 from ranvier.subnets.image.miner import ImageMiner, drawing
+from ranvier.subnets.image.spot import SpotCheck
 from ranvier.subnets.image.synapse import ImageGeneration
 from ranvier.subnets.image.tasks import compose
 from ranvier.subnets.speed import HIGH, speed_bands
@@ -29,7 +30,6 @@ from ranvier.subnets.subnet import (
     Verdict,
 )
 
-SEEDED_NOISE = "seeded-noise-v1"
 AT_ONCE = 16
 """Pictures that are drawn again in one request to the engine."""
 
@@ -41,13 +41,25 @@ class ImageSettings(SubnetSettings):
     power: float = Field(
         default=1.5, gt=0, description="exponent applied to averages before weights are normalised"
     )
+    audit: Literal["again", "steps"] = Field(
+        default="again", description="draw audited pictures again, or make some of their steps again"
+    )
+    checks: int = Field(
+        default=2, ge=1, le=100, description="steps made again of a picture, with audit = steps"
+    )
+    opening: float = Field(
+        default=20.0, gt=0, description="seconds a miner has to open its latents, with audit = steps"
+    )
     gate: Path | None = Field(
         default=None, description="gate.json of another model; by default that of the shipped one"
     )
 
 
 class ImageSubnet(Subnet[ImageGeneration]):
-    """Received pixels against pixels drawn again, by thresholds that were measured for exactly this model."""
+    """Received pixels against pixels drawn again, by thresholds that were measured for exactly this model.
+
+    Or, with ``audit = "steps"``, single steps against steps made again (`SpotCheck`).
+    """
 
     name: ClassVar[str] = "image"
     synapse: ClassVar[type[ImageGeneration]] = ImageGeneration
@@ -83,25 +95,56 @@ class ImageSubnet(Subnet[ImageGeneration]):
                         guidance=model.guidance,
                         width=model.width,
                         height=model.height,
+                        commit=self.settings.audit == "steps",
                     ),
                 )
 
     async def score(self, round: Round, answers: Sequence[Answer[ImageGeneration]]) -> list[Verdict]:
-        """Read every picture, draw again those that can be read, compare."""
+        """Read every picture, verify those that can be read."""
         model = await self._gated()
-        read = [_read(answer) for answer in answers]
-        sound = [answer for answer, one in zip(answers, read, strict=True) if not isinstance(one, str)]
-        again = iter(await self._draw_again(round, sound))
-        verdicts = [
-            Verdict(0.0, one) if isinstance(one, str) else _judge(model, one, next(again)) for one in read
-        ]
+        read = [_read(answer, model) for answer in answers]
+        sound = [(answer, one) for answer, one in zip(answers, read, strict=True) if not isinstance(one, str)]
+        verify = self._by_steps if self.settings.audit == "steps" else self._again
+        judged = iter(await verify(round, model, [answer for answer, _ in sound], [one for _, one in sound]))
+        verdicts = [Verdict(0.0, one) if isinstance(one, str) else next(judged) for one in read]
         return _banded(answers, verdicts)
+
+    async def _again(
+        self,
+        round: Round,
+        model: Calibration,
+        answers: Sequence[Answer[ImageGeneration]],
+        pictures: Sequence[Pixels],
+    ) -> list[Verdict]:
+        """By drawing everything again."""
+        drawn = await self._draw_again(round, answers)
+        return [
+            _judge(model, received, expected, answer.reply.dtype)
+            for answer, received, expected in zip(answers, pictures, drawn, strict=True)
+        ]
+
+    async def _by_steps(
+        self,
+        round: Round,
+        model: Calibration,
+        answers: Sequence[Answer[ImageGeneration]],
+        pictures: Sequence[Pixels],
+    ) -> list[Verdict]:
+        """By making some steps again, from latents that the miners open now. Raises `EngineUnfit`."""
+        engine, dendrite = self.context.engine, self.context.dendrite
+        if engine is None or dendrite is None:
+            raise EngineUnfit("(none)", "spot checks need an engine, and a dendrite to ask miners back with")
+        check = SpotCheck(
+            model, engine, dendrite, round, checks=self.settings.checks, deadline=self.settings.opening
+        )
+        return await check.verdicts(answers, pictures)
 
     async def _gated(self) -> Calibration:
         """The calibration; raises `EngineUnfit` where it is not of the engine's model, or the model fails the gate."""
         if self.context.engine is None:
             raise EngineUnfit("(none)", "the image subnet needs an image engine; name one with --engine")
-        info = await self.context.engine.require("image", self.engine.features if self.engine else ())
+        stepped = {LATENT_STEPS} if self.settings.audit == "steps" else set()
+        info = await self.context.engine.require("image", {SEEDED_NOISE} | stepped)
         model = self.calibration
         if (info.digest, info.dtype) != (model.digest, model.dtype):
             raise EngineUnfit(
@@ -126,25 +169,27 @@ class ImageSubnet(Subnet[ImageGeneration]):
         return [read_png(png, one.width, one.height) for png, one in zip(drawn, asked, strict=True)]
 
 
-def _read(answer: Answer[ImageGeneration]) -> Pixels | str:
-    """The received pixels, or what is wrong with the file."""
-    request = answer.task.request
+def _read(answer: Answer[ImageGeneration], model: Calibration) -> Pixels | str:
+    """The received pixels, or what is wrong with the answer."""
+    request, dtype = answer.task.request, answer.reply.dtype
+    if dtype not in model.miners:
+        return f"no calibration for {dtype}: serve the model in {' or '.join(sorted(model.miners))}"
     try:
         return read_png(answer.reply.png, request.width, request.height)
     except BadPicture as error:
         return f"no picture: {error}"
 
 
-def _judge(model: Calibration, received: Pixels, expected: Pixels) -> Verdict:
+def _judge(model: Calibration, received: Pixels, expected: Pixels, dtype: str) -> Verdict:
     apart = distance(received, expected)
     shown = f"{apart.mean:.3f} levels on average, {apart.high:.0f} at the 99th percentile"
-    facts = {"mean": apart.mean, "high": apart.high}
-    found = model.judge(apart)
+    facts = {"mean": apart.mean, "coarse": apart.coarse, "high": apart.high}
+    found = model.judge(apart, dtype)
     if found == "same":
         return Verdict(1.0, f"same picture: {shown}", evidence=facts)
     if found == "other":
         return Verdict(0.0, f"another picture: {shown}", caught=True, evidence=facts)
-    return Verdict(0.0, f"doubtful: {shown}", evidence=facts)
+    return Verdict(0.0, f"doubtful: {shown}", evidence=facts, suspicion=1.0)
 
 
 def _banded(answers: Sequence[Answer[ImageGeneration]], verdicts: Sequence[Verdict]) -> list[Verdict]:

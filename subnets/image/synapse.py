@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -22,11 +22,23 @@ class ImageGeneration(Synapse):
     prompt: str = Field(min_length=1, max_length=2000)
     challenge: str = Field(pattern=r"^[0-9a-f]{64}$", description="32 random bytes, hex")
     steps: int = Field(default=12, ge=1, le=100)
-    guidance: float = Field(default=3.0, ge=0, le=30)
+    guidance: float = Field(default=2.0, ge=0, le=30)
     width: int = Field(default=32, ge=8, le=1024, description="pixels")
     height: int = Field(default=32, ge=8, le=1024, description="pixels")
 
+    commit: bool = Field(default=False, description="keep the latents of every step, and commit to them")
+
     class Reply(Reply):
-        """The picture as a PNG file, base64 in JSON; what it says of itself counts for nothing, only its pixels do."""
+        """The picture as a PNG file, base64 in JSON; what it says of itself counts for nothing, only its pixels do.
+
+        ``dtype`` is what the miner's model computes in: verifiers allow for its rounding, and for no more.
+        """
 
         png: bytes = Field(max_length=MAX_PNG)
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+        root: bytes | None = Field(
+            default=None,
+            min_length=32,
+            max_length=32,
+            description="commitment to the latents after each step, where it was asked for",
+        )

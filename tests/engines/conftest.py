@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "plugins"))
 
 WORDS = (
     *("<pad>", "<unk>", "<s>", "</s>", "user", "assistant"),

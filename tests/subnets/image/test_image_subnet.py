@@ -30,7 +30,7 @@ from ranvier.protocol import (  # noqa: E402
 from ranvier.subnets import Answer, Context, Peer, Round, judge  # noqa: E402
 from ranvier.subnets.image import ImageGeneration, ImageMiner, ImageSettings, ImageSubnet  # noqa: E402
 from ranvier.subnets.image.cheats import CHEATS, MORE_CHEATS, Cached, Relay  # noqa: E402
-from ranvier.subnets.image.miner import drawing, reply_of  # noqa: E402
+from ranvier.subnets.image.miner import drawing  # noqa: E402
 from ranvier.subnets.image.tasks import compose  # noqa: E402
 
 pytestmark = pytest.mark.models
@@ -129,7 +129,9 @@ async def test_a_picture_drawn_small_and_enlarged_earns_nothing(engine, model):
     (task,) = subnet.tasks(round)
     pixels = model.draw([drawing(task.request, "a", VALIDATOR)])[0]
     large = pixels[::2, ::2].repeat(2, 0).repeat(2, 1)
-    (verdict,) = await subnet.score(round, [answered(task, reply_of(model.encode(large, 12)))])
+    (verdict,) = await subnet.score(
+        round, [answered(task, ImageGeneration.Reply(png=model.encode(large, 12)))]
+    )
     assert verdict.value == 0
 
 
@@ -138,7 +140,7 @@ async def test_right_notes_on_a_wrong_picture_count_for_nothing(engine, model):
     subnet = ImageSubnet(context(VALIDATOR, engine))
     (task,) = subnet.tasks(round)
     png = model.encode(np.zeros((32, 32, 3), dtype=np.uint8), 12)
-    (verdict,) = await subnet.score(round, [answered(task, reply_of(png))])
+    (verdict,) = await subnet.score(round, [answered(task, ImageGeneration.Reply(png=png))])
     assert verdict.caught
 
 
@@ -215,6 +217,6 @@ def test_noise_differs_by_miner_caller_and_challenge():
 
 def test_a_reply_travels_as_it_was(model):
     png = model.encode(np.zeros((32, 32, 3), dtype=np.uint8), 1)
-    wire = ImageGeneration.Reply.model_validate_json(reply_of(png).model_dump_json())
+    wire = ImageGeneration.Reply.model_validate_json(ImageGeneration.Reply(png=png).model_dump_json())
     assert wire.png == png
     assert not read_png(wire.png, 32, 32).any()
