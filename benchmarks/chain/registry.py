@@ -41,6 +41,8 @@ class Found:
 CASES: Final = {
     "epoch": "epochs",
     "guarantee": "guarantee",
+    "blocks": "blocks",
+    "served": "served",
 }
 """Modules by the key for ``--only``; each has ``run(options) -> Found``."""
 
