@@ -47,7 +47,9 @@ class NetworkParameters(BaseModel):
     subnet_limit: U16 = Field(default=12, description="most subnets at a time")
     subnet_limits: tuple[Step, ...] = Field(default=(), description="a limit that grows, by block")
     subnet_immunity: Blocks = Field(default=7 * DAY, description="blocks a new subnet is not removed")
-    subnet_interval: Blocks = Field(default=DAY, description="blocks between two creations of subnets")
+    subnet_interval: Blocks = Field(
+        default=DAY, description="blocks between two creations of subnets, whoever creates them"
+    )
     lock_minimum: Rao = Field(default=1000 * 10**9, description="rao to lock for a subnet, at least")
     lock_interval: int = Field(
         default=14 * DAY, ge=1, description="blocks in which a lock's cost falls by itself"
@@ -91,7 +93,27 @@ class NetworkState:
     given_away: int = 0
     paces: dict[tuple[str, str], int] = field(default_factory=dict)
 
+    def until_next_subnet(self, block: int) -> int:
+        """Blocks until anybody may found a subnet; 0: now."""
+        return (
+            0
+            if self.founded_at is None
+            else max(0, self.founded_at + self.parameters.subnet_interval - block)
+        )
+
     def waits(self, kind: str, key: str, block: int, interval: int) -> int:
         """Blocks until the next action of that kind by that key; 0: now."""
         last = self.paces.get((kind, key))
         return 0 if last is None else max(0, last + interval - block)
+
+    def over(self, block: int, least: int) -> list[tuple[str, str]]:
+        """Which `paces` hold nobody up any more, whatever they are of; `least` is the shortest time that one counts."""
+        given = self.parameters
+        intervals = (
+            given.take_interval,
+            given.delegate_interval,
+            given.children_interval,
+            given.owner_interval,
+        )
+        longest = max(*intervals, least)
+        return [pace for pace, last in self.paces.items() if last + longest <= block]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -232,9 +233,12 @@ def _number(request: web.Request, name: str) -> int:
 
 def _patience(request: web.Request) -> float:
     try:
-        return min(max(float(request.query.get("wait", "0")), 0.0), LONGEST_WAIT)
+        seconds = float(request.query.get("wait", "0"))
     except ValueError as error:
         raise BadRequest("the query wait=S is a number of seconds") from error
+    if math.isnan(seconds):  # A timer of no time at all would put the event loop's other timers out of order.
+        raise BadRequest("the query wait=S is a number of seconds")
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _address(request: web.Request) -> str:

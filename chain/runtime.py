@@ -11,6 +11,7 @@ from ranvier.chain.errors import CallRefused
 from ranvier.chain.explorer_views import point
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.handlers.context import Context
+from ranvier.chain.handlers.funds import FAUCET_INTERVAL
 from ranvier.chain.models import Block, Event
 from ranvier.chain.pool import Waiting
 from ranvier.chain.records import encode
@@ -20,6 +21,8 @@ from ranvier.chain.steps import step
 from ranvier.chain.store import Commit, Outcome
 from ranvier.chain.work import LIFE
 
+SWEEP: Final = 1000
+"""Blocks between two looks for paces that hold nobody up any more."""
 MOST_RECENT: Final = max(LIFE.values())
 
 
@@ -33,6 +36,8 @@ def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Seq
     number = state.head.number + 1
     epochs = step(state, rules, number)
     _remember(state)
+    if number % SWEEP == 0:
+        state.forget_paces(state.network.over(number, FAUCET_INTERVAL))
     context = Context(state, rules, genesis, number)
     outcomes = tuple(_carry_out(context, waiting) for waiting in calls)
     state.head = Block(number, _block_hash(state.head, number, timestamp, calls), timestamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ranvier.chain.children import Families
@@ -141,6 +142,12 @@ class ChainState:
         self.network.paces[kind, key] = block
         self.touch(f"pace/{kind}/{key}")
 
+    def forget_paces(self, gone: Iterable[tuple[str, str]]) -> None:
+        """Drop notes of actions that hold nobody up any more."""
+        for kind, key in gone:
+            del self.network.paces[kind, key]
+            self.touch(f"pace/{kind}/{key}")
+
     def take_changed(self) -> set[str]:
         """Names of the records changed since the last call."""
         changed = self.ledger.changed | self.changed | {"head"}
@@ -157,5 +164,7 @@ class ChainState:
         return sum(subnet.families.voices(hotkey, self.ledger.staked).values())
 
     def registered_anywhere(self, hotkey: str) -> bool:
-        """Whether the hotkey has a uid on some subnet."""
-        return any(hotkey in subnet.uids for subnet in self.subnets.values())
+        """Whether the hotkey has a uid on some subnet, or a seat on root, which is a network like them."""
+        return self.root.seat_of(hotkey) is not None or any(
+            hotkey in subnet.uids for subnet in self.subnets.values()
+        )

@@ -18,7 +18,7 @@ from ranvier.chain.models import Block, Epoch, EpochRow, Event
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256
 """Blocks after a call's last valid one during which its outcome can still be asked for."""
@@ -41,7 +41,7 @@ CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE account (coldkey TEXT, block INTEGER, free INTEGER NOT NULL, PRIMARY KEY (coldkey, block)) WITHOUT ROWID;
 CREATE TABLE holding (coldkey TEXT, hotkey TEXT, block INTEGER, rao INTEGER NOT NULL,
     PRIMARY KEY (coldkey, hotkey, block)) WITHOUT ROWID;
-CREATE TABLE point (netuid INTEGER, block INTEGER, burn INTEGER NOT NULL, difficulty INTEGER NOT NULL,
+CREATE TABLE point (netuid INTEGER, block INTEGER, burn TEXT NOT NULL, difficulty TEXT NOT NULL,
     recycled INTEGER NOT NULL, share REAL NOT NULL, neurons INTEGER NOT NULL,
     PRIMARY KEY (netuid, block)) WITHOUT ROWID;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -212,7 +212,10 @@ class Store:
             "SELECT block, burn, difficulty, recycled, share, neurons FROM point"
             " WHERE netuid = ? AND block > ? ORDER BY block"
         )
-        return tuple(SubnetPoint(*row) for row in self._query(text, netuid, since))
+        return tuple(
+            SubnetPoint(number, int(burn), int(difficulty), *rest)
+            for number, burn, difficulty, *rest in self._query(text, netuid, since)
+        )
 
     def _write(self, commit: Commit) -> None:
         run = self._db.executemany
@@ -252,7 +255,8 @@ class Store:
         run(
             "INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (netuid, p.block, p.burn, p.difficulty, p.recycled, p.share, p.neurons)
+                # Prices are u64, SQLite's integers end at 2**63 - 1.
+                (netuid, p.block, str(p.burn), str(p.difficulty), p.recycled, p.share, p.neurons)
                 for netuid, p in commit.points.items()
             ],
         )

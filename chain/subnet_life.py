@@ -45,4 +45,6 @@ def dissolve(state: ChainState, rules: Rules, netuid: int) -> int:
         seat.weights.pop(netuid, None)
     state.root.shares.pop(netuid, None)
     state.touch("root/")
+    # Whoever has the number next is not held up by what was done on this one.
+    state.forget_paces([(kind, key) for kind, key in state.network.paces if key.startswith(f"{netuid}:")])
     return state.ledger.unlock(netuid, subnet.owner)

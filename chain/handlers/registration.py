@@ -59,10 +59,16 @@ def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str 
         uid = _evict(context, subnet)
         slot.pruning, old = subnet.slots[uid].pruning, subnet.slots[uid].hotkey
     subnet.put(uid, slot)
-    if old is not None and not context.state.registered_anywhere(old):
-        for holder, amount in context.state.ledger.release(old).items():
-            context.tell("StakeReleased", hotkey=old, coldkey=holder, amount=amount)
+    if old is not None:
+        let_go(context, old)
     return uid, old
+
+
+def let_go(context: Context, hotkey: str) -> None:
+    """Return the stake on a hotkey that lost its place, where that was its last one."""
+    if not context.state.registered_anywhere(hotkey):
+        for holder, amount in sorted(context.state.ledger.release(hotkey).items()):
+            context.tell("StakeReleased", hotkey=hotkey, coldkey=holder, amount=amount)
 
 
 def _registrable(context: Context, call: Register, coldkey: str) -> SubnetState:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 from ranvier.chain.calls import RootRegister, SetRootWeights
 from ranvier.chain.handlers.context import Context, Handler, refuse
+from ranvier.chain.handlers.registration import let_go
 from ranvier.chain.root import Seat
 from ranvier.chain.weights import max_upscale
 
 
 def root_register(context: Context, call: RootRegister, coldkey: str) -> None:
-    """A free seat, or that of who has the least stake, for one who has more. The hotkey becomes a delegate."""
+    """A free seat, or that of who has the least stake, for one who has more. The hotkey becomes a delegate.
+
+    Who loses a seat, and has no other place, has its stake returned, as on any network.
+    """
     state, root = context.state, context.state.root
     if not state.registered_anywhere(call.hotkey):
         refuse(
@@ -32,6 +36,7 @@ def root_register(context: Context, call: RootRegister, coldkey: str) -> None:
         if own <= least:
             refuse(call, "StakeTooLowForRoot", f"it has {own} rao, the least of root has {least}")
         root.seats[uid] = seat
+        let_go(context, replaced)
     if call.hotkey not in state.ledger.takes:
         state.ledger.set_take(call.hotkey, state.network.parameters.default_take)
     state.touch("root/")

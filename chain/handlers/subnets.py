@@ -20,7 +20,7 @@ from ranvier.chain.subnet_life import dissolve, lock_now, weakest
 def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
     """Lock the cost and found a subnet, at the limit in the place of the one that earns least."""
     state, network = context.state, context.state.network
-    wait = network.waits("create", coldkey, context.block, network.parameters.subnet_interval)
+    wait = network.until_next_subnet(context.block)
     if wait:
         refuse(
             call,
@@ -56,7 +56,6 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
     if first is not None:
         place(context, subnet, first)
     network.last_lock, network.founded_at = cost, context.block
-    state.pace("create", coldkey, context.block)
     state.touch("network/")
     context.tell("NetworkAdded", netuid=netuid, owner=coldkey, lock=cost, replaced=gone, name=call.name)
 

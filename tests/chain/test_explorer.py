@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from aiohttp import ClientSession
+
 from ranvier.chain import (
     RAO,
     AddStake,
@@ -84,3 +87,13 @@ async def test_old_points_go_and_what_later_ones_add_to_stays(open_small: Any) -
         points = await chain.client.account_history(address("rich"), 0)
         assert [(p.block, p.free) for p in points] == [(2, 98 * RAO)]
         assert (await chain.client.subnet_history(1, 0))[0].block >= 924
+
+
+@pytest.mark.parametrize("wait", ["nan", "soon", ""])
+async def test_a_wait_is_a_number(small: Any, wait: str) -> None:
+    asked = {"after": "0", "wait": wait}
+    async with (
+        ClientSession(small.server.endpoint) as session,
+        session.get("/v1/blocks", params=asked) as got,
+    ):
+        assert got.status == 400

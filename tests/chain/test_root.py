@@ -117,3 +117,17 @@ async def test_more_stake_takes_the_seat_of_the_least(embedded: Opener) -> None:
         await chain.carry_out(
             AddStake(address("new"), RAO), key("cold")
         )  # whoever sits on root is a delegate
+
+
+async def test_a_seat_on_root_is_a_place_and_its_loss_the_loss_of_one(embedded: Opener) -> None:
+    """Who is pruned from its last subnet keeps its stake while it sits on root, and gets it back where it does not."""
+    async with embedded(root_seats=1) as chain:
+        await chain.carry_out(RootRegister(address("v2")), key("cold"))
+        staked = await chain.stake(address("v2"))
+        uid = next(n.uid for n in (await chain.metagraph(1)).neurons if n.hotkey == address("v2"))
+        await chain.replace(1, uid, address("other"), address("rich"))
+        assert await chain.stake(address("v2")) == staked
+        await chain.carry_out(RootRegister(address("v0")), key("cold"))
+        assert await chain.stake(address("v2")) == 0
+        told = [event.data for event in await chain.events(0) if event.name == "StakeReleased"]
+        assert told == [{"hotkey": address("v2"), "coldkey": address("cold"), "amount": staked}]

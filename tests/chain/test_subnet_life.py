@@ -13,6 +13,7 @@ from ranvier.chain import (
     CallRefused,
     CreateSubnet,
     DissolveSubnet,
+    Faucet,
     Genesis,
     Keypair,
     Register,
@@ -24,6 +25,7 @@ from ranvier.chain import (
 )
 from ranvier.chain.embedded import EmbeddedChain
 from ranvier.chain.network import Step
+from ranvier.chain.runtime import SWEEP
 from ranvier.chain.work import challenge, is_enough, seal, search
 
 Opener = Callable[..., EmbeddedChain]
@@ -89,7 +91,8 @@ async def test_who_may_found_and_end(embedded: Opener) -> None:
         assert await refused(chain, founding(), "poor") == "NotEnoughBalanceToStake"
         assert await refused(chain, CreateSubnet(address("v0"), "a"), "rich") == "NonAssociatedColdKey"
         await chain.carry_out(founding(), key("cold"))
-        assert await refused(chain, founding("next"), "cold") == "NetworkTxRateLimitExceeded"
+        for who in ("cold", "rich"):
+            assert await refused(chain, founding("next"), who) == "NetworkTxRateLimitExceeded"
         assert await refused(chain, DissolveSubnet(2), "rich") == "NotSubnetOwner"
         assert await refused(chain, DissolveSubnet(9), "cold") == "SubNetworkDoesNotExist"
 
@@ -137,6 +140,38 @@ async def test_an_owner_changes_what_an_owner_may(embedded: Opener) -> None:
         assert await refused(chain, SetWeights(1, (3,), (1,)), "v0") == "CommitRevealEnabled"
         await chain.advance(3)
         await chain.carry_out(set_it("min_burn", 1), key("owner"))
+
+
+async def test_a_new_owner_of_a_number_is_not_held_up_by_the_last_one(embedded: Opener) -> None:
+    async with embedded(owner_interval=100) as chain:
+        await chain.carry_out(founding("a"), key("cold"))
+        await chain.carry_out(SetHyperparameter(2, "kappa", 1), key("cold"))
+        await chain.carry_out(DissolveSubnet(2), key("cold"))
+        await chain.carry_out(founding("b"), key("cold"))
+        await chain.carry_out(SetHyperparameter(2, "kappa", 2), key("cold"))
+        assert await refused(chain, SetHyperparameter(2, "kappa", 3), "cold") == "TxRateLimitExceeded"
+
+
+async def test_paces_are_forgotten_once_they_hold_nobody_up(embedded: Opener) -> None:
+    async with embedded(take_interval=1, delegate_interval=1) as chain:
+        await chain.carry_out(Faucet(), key("poor"))
+        await chain.advance(SWEEP - 1)
+        assert await chain._node.read(lambda state: dict(state.network.paces)) == {}
+        await chain.carry_out(Faucet(), key("poor"))
+        assert await refused(chain, Faucet(), "poor") == "TxRateLimitExceeded"
+
+
+async def test_an_owner_may_ask_any_price(embedded: Opener) -> None:
+    """Up to 2**64 - 1, of work and of TAO, and the chain's history can hold it."""
+    most = 2**64 - 1
+    async with embedded(tempo=4, max_burn=most, max_difficulty=most) as chain:
+        await chain.carry_out(SetHyperparameter(1, "min_difficulty", most), key("owner"))
+        await chain.carry_out(Register(1, address("one")), key("cold"))
+        await chain.carry_out(SetHyperparameter(1, "min_burn", most), key("owner"))
+        assert await refused(chain, Register(1, address("two")), "cold") == "NotEnoughBalanceToStake"
+        await chain.advance(6)
+        point = (await chain._node.history(lambda store: store.points(1, 0)))[-1]
+        assert (point.burn, point.difficulty) == (most, most)
 
 
 def mined(
