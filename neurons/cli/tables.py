@@ -21,14 +21,17 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    table = Table(title=title or None)
+    # Names are whatever somebody wrote on the chain: no markup, and nothing that moves the cursor.
+    table = Table(title=Text(_printable(title)) if title else None)
     for number, column in enumerate(columns):
         numeric = bool(rows) and isinstance(rows[0][number], int | float)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(value, narrow=console.is_terminal and console.width < ROOMY) for value in row))
+        narrow = console.is_terminal and console.width < ROOMY
+        table.add_row(*(Text(_shown(value, narrow=narrow)) for value in row))
     console.print(table)
 
 
@@ -36,5 +39,11 @@ def _shown(value: Any, *, narrow: bool) -> str:
     """A cell. On a narrow terminal an address is its two ends; where it is piped it stays whole."""
     if isinstance(value, float):
         return f"{value:.4f}"
-    text = str(value)
+    text = _printable(str(value))
     return f"{text[:6]}…{text[-4:]}" if narrow and _ADDRESS.fullmatch(text) else text
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

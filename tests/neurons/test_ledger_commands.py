@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from ranvier.chain import Genesis, Wallet, preset_genesis
 from ranvier.neurons.cli import app
+from ranvier.neurons.cli.tables import show
 from ranvier.neurons.exits import ExitCode, explain
 
 
@@ -167,3 +168,36 @@ def test_bad_words_are_told_before_anything_is_sent(desk: Desk) -> None:
         "senate", "propose", "war", "x", wallet="member", code=ExitCode.USAGE
     )
     assert "no subnet 77" in desk.say("subnets", "economics", "77", code=ExitCode.CHAIN_REFUSED)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "stake add 1e30",
+        "stake add 1e9999999",
+        "transfer 5Foo 21000001",
+        "stake child-take 1 nan",
+        "stake child-take 1 1e9999999%",
+        "stake child-take 70000 5%",
+        "stake children 70000",
+        "register 70000",
+        "subnets dissolve 70000",
+        "subnets economics 70000",
+        "subnets set 1 kappa 18446744073709551616",
+        "senate vote 99999999999999999999",
+        "root weights 1=1 70000=1",
+        "root weights 1=1 1=2",
+        f"subnets create --yes {'x' * 65}",
+    ],
+)
+def test_what_no_chain_takes_is_bad_usage(desk: Desk, words: str) -> None:
+    said = desk.say(*words.split(), code=ExitCode.USAGE)
+    assert "Invalid value" in said, said
+
+
+def test_names_on_a_chain_are_text_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever founds a subnet names it; whoever lists it must see the name, not do what it says."""
+    show(("name",), [("[/nobody] [red]\x1b[2J",)], as_json=False, title="subnet [/x]")
+    shown = capsys.readouterr().out
+    assert "[/nobody] [red]\N{REPLACEMENT CHARACTER}[2J" in shown
+    assert "subnet [/x]" in shown

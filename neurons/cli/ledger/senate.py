@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     help="Motions: a committee proposes, the senate of root's largest validators votes.",
 )
-Motion = Annotated[int, typer.Argument(help="The motion's number.")]
+Motion = Annotated[int, typer.Argument(min=0, max=2**53, help="The motion's number.")]
 
 
 @app.command("show")

@@ -10,6 +10,7 @@ from ranvier.neurons.cli.ledger.options import (
     DEFAULT_WALLETS,
     AsJson,
     Hotkey,
+    Netuid,
     Network,
     WalletName,
     Wallets,
@@ -94,7 +95,7 @@ def list_stakes(
 
 @app.command()
 def children(
-    netuid: Annotated[int, typer.Argument(help="The subnet's number on the chain.")],
+    netuid: Netuid,
     shares: Annotated[
         list[str] | None, typer.Argument(help="HOTKEY=SHARE, e.g. 5F...=25%; none: no children.")
     ] = None,
@@ -119,7 +120,7 @@ def children(
 
 @app.command("child-take")
 def child_take(
-    netuid: Annotated[int, typer.Argument(help="The subnet's number on the chain.")],
+    netuid: Netuid,
     take: Annotated[str, typer.Argument(help="e.g. 9% or 0.09.")],
     hotkey: Hotkey = "default",
     name: WalletName = "default",
@@ -131,5 +132,6 @@ def child_take(
     from ranvier.chain import SetChildTake
     from ranvier.neurons.cli.ledger.options import share
 
-    call = SetChildTake(hotkey_address(name, hotkey, wallets), netuid, share(take))
+    value = share(take)
+    call = SetChildTake(hotkey_address(name, hotkey, wallets), netuid, value)
     send(network, call, coldkey(name, wallets), as_json=as_json)

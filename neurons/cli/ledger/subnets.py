@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ranvier.neurons.cli.ledger.options import (
     DEFAULT_WALLETS,
+    MOST_NETUID,
     AsJson,
     Hotkey,
     Netuid,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ranvier.chain.local import LocalChain
     from ranvier.neurons.economics import Economics
 
+MOST_LETTERS: Final = 64
 app = typer.Typer(
     invoke_without_command=True, add_completion=False, help="The subnets of a chain, or those installed here."
 )
@@ -85,6 +87,8 @@ def create(
     """Found a subnet: its cost is locked, and returns when the subnet ends."""
     from ranvier.chain import RAO, CreateSubnet
 
+    if not 1 <= len(label) <= MOST_LETTERS:
+        raise typer.BadParameter(f"a subnet's name has 1 to {MOST_LETTERS} letters, this one {len(label)}")
     if not yes:
         cost = ask_local(network, lambda chain: chain.network()).lock_cost / RAO
         if not typer.confirm(f"A subnet costs {cost:.4f} TAO now, which are locked. Go on?"):
@@ -131,7 +135,7 @@ def hyperparameters(netuid: Netuid, network: Network = "local", as_json: AsJson 
 def set_hyperparameter(
     netuid: Netuid,
     parameter: Annotated[str, typer.Argument(help="Name of a hyperparameter.")],
-    value: Annotated[int, typer.Argument(min=0, help="Its new value; flags are 0 and 1.")],
+    value: Annotated[int, typer.Argument(min=0, max=2**64 - 1, help="Its new value; flags are 0 and 1.")],
     name: WalletName = "default",
     wallets: Wallets = DEFAULT_WALLETS,
     network: Network = "local",
@@ -147,7 +151,8 @@ def set_hyperparameter(
 @app.command()
 def economics(
     netuid: Annotated[
-        int | None, typer.Argument(help="One subnet, with its price over time; all by default.")
+        int | None,
+        typer.Argument(min=0, max=MOST_NETUID, help="One subnet, with its price over time; all by default."),
     ] = None,
     network: Network = "local",
     as_json: AsJson = False,
