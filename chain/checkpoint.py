@@ -53,7 +53,7 @@ class Checkpoint(BaseModel):
         """Into an empty folder, from which a chain then goes on. Raises `BadCheckpoint` and `StateUnusable`."""
         try:
             state = decode(self.records, self.genesis.existential_deposit)
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
             raise BadCheckpoint(folder, f"its records are damaged ({error!r})") from error
         found = state_hash(state)
         if found != self.state_hash or state.ledger.total() != state.ledger.issuance:

@@ -209,7 +209,7 @@ def _read_genesis(store: Store, expected: Genesis | None) -> Genesis:
 def _read_state(store: Store, genesis: Genesis) -> ChainState:
     try:
         state = decode(store.records(), genesis.existential_deposit)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise StateUnusable(
             f"the state stored in {store.folder} is damaged ({error!r}); restore a copy or start afresh"
         ) from error

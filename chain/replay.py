@@ -51,7 +51,7 @@ def replay(folder: Path, progress: Callable[[int], None] = lambda _block: None) 
                 state.head.number, f"the state hash is {made}, that of the stored state {kept}"
             )
         return Replayed(first, state.head.number, calls, made)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise StateUnusable(f"the chain stored in {folder} is damaged ({error!r}); restore a copy") from error
     finally:
         store.close()

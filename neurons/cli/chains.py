@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ranvier.neurons.cli.ledger.options import AsJson
 from ranvier.neurons.cli.running import run_until_signal
 from ranvier.neurons.cli.servers import Config, Show
 
@@ -59,37 +63,79 @@ def chain(
 def checkpoint(
     out: Annotated[Path, typer.Argument(help="File to write.")],
     network: Annotated[str, typer.Option(help="local, or the address of a chain server.")] = "local",
+    as_json: AsJson = False,
 ) -> None:
     """Write the whole chain, as it is now, into a file; it may run on."""
     made = asyncio.run(_checkpoint(network))
     made.write(out)
-    typer.echo(f"block {made.block.number}, state hash {made.state_hash}, {len(made.records)} records: {out}")
+    if as_json:
+        found = {"block": made.block.number, "state_hash": made.state_hash, "records": len(made.records)}
+        typer.echo(json.dumps({**found, "file": str(out)}))
+    else:
+        typer.echo(
+            f"block {made.block.number}, state hash {made.state_hash}, {len(made.records)} records: {out}"
+        )
+
+
+@app.command("genesis")
+def write_genesis(
+    out: Annotated[
+        Path, typer.Argument(help="File to write, for `ranvier chain --genesis`; must not be there.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="Settings to begin with: local, 2024, article or 2026.")
+    ] = "local",
+    fair_launch: Annotated[
+        bool, typer.Option("--fair-launch", help="Nothing is there before; first places are given for work.")
+    ] = False,
+    committee: Annotated[
+        list[str] | None, typer.Option(help="A coldkey's address that may propose motions; repeatable.")
+    ] = None,
+) -> None:
+    """Write the genesis of a new chain, to be changed as you like."""
+    from ranvier.chain import preset_genesis
+    from ranvier.neurons.errors import ConfigError
+
+    made = preset_genesis(preset, fair_launch=fair_launch, committee=committee or ())
+    if out.exists():
+        raise ConfigError("out", f"{out} is there already; name another file")
+    made.write(out)
+    typer.echo(f"{out}: change what you like, then start it with `ranvier chain --genesis {out}`")
 
 
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="A checkpoint.")],
     state: State = "",
+    as_json: AsJson = False,
 ) -> None:
     """Put a checkpoint into an empty folder; `ranvier chain --state` then goes on from its block."""
     from ranvier.chain import Checkpoint
 
     made, folder = Checkpoint.read(file), _folder(state)
     made.restore(folder)
-    typer.echo(f"{folder} holds block {made.block.number}, state hash {made.state_hash}")
+    if as_json:
+        typer.echo(
+            json.dumps({"block": made.block.number, "state_hash": made.state_hash, "state": str(folder)})
+        )
+    else:
+        typer.echo(f"{folder} holds block {made.block.number}, state hash {made.state_hash}")
 
 
 @app.command()
-def replay(state: State = "") -> None:
+def replay(state: State = "", as_json: AsJson = False) -> None:
     """Make every block of a stopped chain again from its signed calls: hashes and state must come out the same."""
     from rich.progress import Progress
 
     from ranvier.chain.replay import replay as again
 
     folder = _folder(state)
-    with Progress(transient=True) as bars:
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bars:
         task = bars.add_task("blocks", total=None)
         done = again(folder, lambda block: bars.update(task, completed=block))
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return
     made = done.last - done.first
     typer.echo(
         f"{made} blocks with {done.calls} calls from block {done.first} on: the same, state hash {done.state_hash}"

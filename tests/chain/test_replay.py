@@ -109,6 +109,7 @@ async def test_a_checkpoint_that_was_changed_is_refused(open_small: Any, tmp_pat
         {**made.records, rich: str(10**15)},
         {name: value for name, value in made.records.items() if name != rich},
         {**made.records, "head": "{"},
+        {**made.records, "subnet/1/weights/0": "[1]"},
     ):
         with pytest.raises(BadCheckpoint, match=r"state hash|damaged"):
             made.model_copy(update={"records": records}).restore(tmp_path / "copy")

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from ranvier.chain import Genesis, Wallet, preset_genesis
 from ranvier.neurons.cli import app
 from ranvier.neurons.cli.tables import show
+from ranvier.neurons.errors import ConfigError
 from ranvier.neurons.exits import ExitCode, explain
 
 
@@ -201,3 +202,23 @@ def test_names_on_a_chain_are_text_and_nothing_else(capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out
     assert "[/nobody] [red]\N{REPLACEMENT CHARACTER}[2J" in shown
     assert "subnet [/x]" in shown
+
+
+def test_a_chain_is_written_checkpointed_restored_and_replayed_by_command(desk: Desk, tmp_path: Path) -> None:
+    def typed(*words: str) -> Any:
+        done = CliRunner().invoke(app, ["chain", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    file, member = tmp_path / "mine.json", desk.hotkey("member")
+    typed("genesis", str(file), "--preset", "article", "--fair-launch", "--committee", member)
+    written = Genesis.read(file)
+    assert written == preset_genesis("article", fair_launch=True, committee=(member,))
+    again = CliRunner().invoke(app, ["chain", "genesis", str(file)])
+    assert isinstance(again.exception, ConfigError), "what somebody may have changed is not written over"
+    saved, folder = tmp_path / "now.json", str(tmp_path / "copy")
+    made = json.loads(typed("checkpoint", str(saved), "--network", desk.network, "--json"))
+    held = json.loads(typed("restore", str(saved), "--state", folder, "--json"))
+    assert (held["block"], held["state_hash"]) == (made["block"], made["state_hash"])
+    replayed = json.loads(typed("replay", "--state", folder, "--json"))
+    assert (replayed["last"], replayed["state_hash"]) == (made["block"], made["state_hash"])

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 Network = Annotated[str, typer.Option(help="local, test, finney, or an address.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 WalletName = Annotated[str, typer.Option("--wallet", help="Wallet's name.")]
 Hotkey = Annotated[str, typer.Option(help="Hotkey's name in the wallet, or any hotkey's address.")]
 Wallets = Annotated[Path, typer.Option("--wallets", help="Folder of all wallets.")]
