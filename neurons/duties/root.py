@@ -27,7 +27,6 @@ class RootDuty:
     def __init__(self, chain: ChainClient, key: Keypair, netuids: frozenset[int]) -> None:
         self._chain, self._key, self._netuids = chain, key, netuids
         self._found: dict[int, float] = {}
-        self._heard = asyncio.Event()
         self.problem = "no round has ended yet"
         self.set = 0
         """How often weights were set."""
@@ -36,7 +35,6 @@ class RootDuty:
         """A listener of validators: takes note of their rounds."""
         if isinstance(event, RoundReport) and event.validator == self._key.ss58_address:
             self._found[event.netuid] = sum(max(line.average, 0.0) for line in event.miners)
-            self._heard.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``: once in root's tempo, or as seldom as its rate limit allows."""
@@ -46,37 +44,35 @@ class RootDuty:
         ended, last = asyncio.ensure_future(stop.wait()), -1
         try:
             while not stop.is_set():
-                pause = await self._next(self._chain, last)
-                if pause < 0:
-                    last, pause = (await self._chain.block()).number, 0.0
-                await asyncio.wait((ended,), timeout=pause or await self._chain.block_time())
+                pause, last = await self._next(self._chain, last)
+                await asyncio.wait((ended,), timeout=pause)
         finally:
             ended.cancel()
 
-    async def _next(self, chain: RootChain, last: int) -> float:
-        """One step: seconds to wait, or -1 where weights were set."""
+    async def _next(self, chain: RootChain, last: int) -> tuple[float, int]:
+        """One step: seconds to wait, and the block in which weights were set last."""
         try:
             block, parameters = (await self._chain.block()).number, (await chain.network()).parameters
+            soon = await self._chain.block_time()
             every = max(parameters.root_tempo, parameters.root_weights_interval, 1)
             if last >= 0 and block < last + every:
-                return await self._chain.block_time()
+                return soon, last
             weights = self._weights()
             if weights is None:
-                self._heard.clear()
-                return PAUSE if not self._found else await self._chain.block_time()
+                return soon if self._found else PAUSE, last
             if all(seat.hotkey != self._key.ss58_address for seat in await chain.root()):
                 self.problem = "no seat on root: take one with `ranvier root register`"
-                return PAUSE
-            await self._chain.submit(_call(self._key.ss58_address, weights), self._key)
+                return PAUSE, last
+            receipt = await self._chain.submit(_call(self._key.ss58_address, weights), self._key)
         except ChainError as error:
             self.problem = f"root weights not set: {error}"
             _log.warning("root weights not set: %s", error)
-            return PAUSE
+            return PAUSE, last
         self.problem, self.set = "", self.set + 1
         _log.info(
             "root weights: %s", ", ".join(f"{netuid}: {value:.3f}" for netuid, value in weights.items())
         )
-        return -1.0
+        return soon, receipt.block
 
     def _weights(self) -> Mapping[int, float] | None:
         missing = self._netuids - self._found.keys()

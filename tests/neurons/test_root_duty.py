@@ -9,6 +9,7 @@ import pytest
 
 from ranvier.chain import (
     RAO,
+    ChainUnreachable,
     GenesisNeuron,
     GenesisSubnet,
     Keypair,
@@ -102,3 +103,38 @@ async def test_without_a_seat_it_says_so_and_work_of_nobody_is_no_weight(chain: 
     stop.set()
     await running
     assert duty.set == 0
+
+
+async def test_a_chain_that_is_away_for_a_moment_ends_no_duty(
+    chain: EmbeddedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every question that the duty asks fails once, at its first and at its second time."""
+    monkeypatch.setattr("ranvier.neurons.duties.root.PAUSE", 0.01)
+    await chain.carry_out(RootRegister(HOT.ss58_address), COLD)
+    duty, stop, asked = RootDuty(chain, HOT, frozenset({1})), asyncio.Event(), dict[str, int]()
+
+    def away(name: str) -> None:
+        real = getattr(chain, name)
+
+        async def failing(*words: object) -> object:
+            asked[name] = asked.get(name, 0) + 1
+            if asked[name] <= 2:
+                raise ChainUnreachable("the chain", "away")
+            return await real(*words)
+
+        monkeypatch.setattr(chain, name, failing)
+
+    for name in ("block", "block_time", "network", "root", "submit"):
+        away(name)
+    duty.hear(report(1, 0.4))
+    running, clock = asyncio.ensure_future(duty.run(stop)), asyncio.ensure_future(beat(chain))
+    try:
+        await until(lambda: duty.set >= 2 or running.done())
+        stop.set()
+        await running
+        assert duty.set >= 2
+        assert min(asked.values()) > 2
+    finally:
+        clock.cancel()
+        running.cancel()
+        await asyncio.gather(clock, running, return_exceptions=True)
