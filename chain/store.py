@@ -172,13 +172,17 @@ class Store:
         return tuple(Block(*row) for row in self._query(text, after, limit))
 
     def events(self, since: int, limit: int) -> tuple[Event, ...]:
-        """Events of blocks after `since`, oldest first; a last block that `limit` cut is left out whole."""
+        """Events of blocks after `since`, oldest first; a last block that `limit` cuts is left out whole.
+
+        The first block is there whole, however many it has: who asks on from it would never see the rest.
+        """
         text = "SELECT block, idx, name, data FROM event WHERE block > ? ORDER BY block, idx LIMIT ?"
         rows = self._query(text, since, limit)
-        found = [Event(block, idx, name, json.loads(data)) for block, idx, name, data in rows]
-        if len(found) == limit and found[0].block != found[-1].block:
-            found = [event for event in found if event.block != found[-1].block]
-        return tuple(found)
+        if len(rows) == limit:
+            first, last = rows[0][0], rows[-1][0]
+            whole = "SELECT block, idx, name, data FROM event WHERE block = ? ORDER BY idx"
+            rows = [row for row in rows if row[0] != last] if first != last else self._query(whole, first)
+        return tuple(Event(block, idx, name, json.loads(data)) for block, idx, name, data in rows)
 
     def epochs(self, netuid: int, since: int) -> tuple[Epoch, ...]:
         """Epochs of a subnet in blocks after `since`, oldest first."""

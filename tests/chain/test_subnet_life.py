@@ -174,6 +174,20 @@ async def test_an_owner_may_ask_any_price(embedded: Opener) -> None:
         assert (point.burn, point.difficulty) == (most, most)
 
 
+async def test_the_events_of_a_block_are_read_whole(embedded: Opener) -> None:
+    async with embedded(subnet_limit=2) as chain:
+        await chain.carry_out(founding("a"), key("cold"))
+        await chain.advance(6)
+        receipt = await chain.carry_out(founding("b"), key("cold"))
+        for limit in (1, 2, 3):
+            found = await chain._node.history(lambda store, n=limit: store.events(receipt.block - 1, n))
+            assert [event.name for event in found] == ["NetworkRemoved", "NetworkAdded"]
+        both = await chain._node.history(lambda store: store.events(0, 2))
+        assert [event.name for event in both] == ["NetworkAdded"], (
+            "the block that was cut comes with the next"
+        )
+
+
 def mined(
     era: Any, chain_block: Any, hotkey: str, coldkey: str, difficulty: int, netuid: int = 1
 ) -> RegisterWork:
