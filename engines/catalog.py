@@ -20,6 +20,7 @@ _BODY: Final = "minilm"
 _HERE: Final = Path(__file__).parent
 _SENTIMENT: Final = {
     "sentiment": "negative, neutral, positive: six layers over minilm",
+    "sentiment-finance": "the same of financial headlines",
     "sentiment-small": "the same with three layers, an honest weaker miner's",
     "sentiment-pruned": "the first with half of its layers left out: a cheat's, for tests",
 }

@@ -26,7 +26,12 @@ def embedder() -> Iterator[Any]:
     from ranvier.engines.load import Loader, Spec
 
     (model,) = Loader().load([Spec("embed", "minilm")])
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield model
+    torch.set_num_threads(threads)
 
 
 def test_vectors_have_length_one_and_the_declared_size(embedder: Any) -> None:
@@ -42,6 +47,17 @@ def test_a_text_has_the_same_vector_alone_and_in_any_batch(embedder: Any) -> Non
     assert (np.array(embedder.embed(TEXTS[::-1]))[::-1] == together).all()
     crowd = np.array(embedder.embed([*TEXTS, *(f"{text} {n}" for text in TEXTS for n in range(7))]))
     assert (crowd[: len(TEXTS)] == together).all()
+
+
+def test_more_threads_move_the_seventh_place(embedder: Any) -> None:
+    import torch
+
+    alone = np.array([embedder.embed([text])[0] for text in TEXTS])
+    torch.set_num_threads(2)
+    try:
+        assert np.array(embedder.embed(TEXTS)) == pytest.approx(alone, abs=1e-6)
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_a_text_beyond_the_limit_is_refused_with_its_place(embedder: Any) -> None:
