@@ -31,6 +31,16 @@ def test_the_reward_halves_exactly_at_its_thresholds(halvings: int) -> None:
         assert emission.block_emission(threshold - 1) == TAO >> (halvings - 1)
 
 
+@pytest.mark.parametrize("halvings", range(9))
+def test_without_recycling_a_halving_takes_ten_and_a_half_million_blocks(halvings: int) -> None:
+    """10.5, 15.75, 18.375, 19.6875 ... million TAO; what is recycled puts them off by as much."""
+    first, last = (emission.RAO_SUPPLY - (emission.RAO_SUPPLY >> k) for k in (halvings, halvings + 1))
+    reward = emission.block_emission(first)
+    assert (last - first) / reward == 10_500_000
+    assert emission.block_emission(last - reward) == reward
+    assert emission.block_emission(last - 1) == 2 * emission.block_emission(last) == reward
+
+
 def test_the_owner_takes_eighteen_percent() -> None:
     owner, rest = emission.split_owner(TAO)
     assert (owner, rest) == (179_995_422, 820_004_578)
@@ -104,6 +114,7 @@ DAY = 7200
         (100, 100, 100_800, 0, 200),
         (100, 100, 100_800, 1, 192.857),
         (100, 100, 100_800, 3.5, 175.000),
+        (100, 100, 100_800, 7, 150.000),
         (100, 100, 100_800, 10, 128.571),
         (100, 100, 100_800, 14, 100),
         (2500, 1000, 57_600, 0, 5000),

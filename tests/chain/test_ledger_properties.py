@@ -292,6 +292,16 @@ def test_random_calls_and_blocks_lose_no_rao(era: str) -> None:
     machine.TestCase("runTest").runTest()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("era", ["2024", "y2"])
+def test_thousands_of_random_calls_and_blocks_lose_no_rao(era: str) -> None:
+    """Longer lives: up to 250 calls and blocks in each of 60."""
+    machine = type(f"Long{era}", (Ledgers,), {"era": era})
+    machine.TestCase.settings = settings(max_examples=60, stateful_step_count=250, deadline=None)
+    machine.TestCase("runTest").runTest()
+
+
 @pytest.mark.parametrize("era", ["2024", "y2"])
 def test_the_same_calls_on_the_same_genesis_give_the_same_chain(era: str) -> None:
     """And an epoch is reached and paid: the books above are not kept over empty blocks."""
