@@ -33,6 +33,15 @@ class ChainInfo(_Message):
     calls: tuple[str, ...]
 
 
+class PulseInfo(_Message):
+    """The keys of block `round`, hex: rows are sealed with the public one, opened with the private one."""
+
+    round: int
+    public_key: str
+    private_key: str | None = None
+    """None until that block is made."""
+
+
 class CallState(_Message):
     """What became of a call; `error` is the chain's name where it was refused."""
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ranvier.chain.calls import Call
+from ranvier.chain.calls import Call, CommitSealed, CommitTimelocked
 from ranvier.chain.handlers import (
     children,
     delegation,
     funds,
     governance,
+    locked,
     registration,
     root,
     serving,
@@ -19,16 +20,33 @@ from ranvier.chain.handlers import (
     weights,
 )
 from ranvier.chain.handlers.context import Context, Handler, refuse
+from ranvier.chain.handlers.locked import LOCKED
 
 HANDLERS: Final[Mapping[type, Handler]] = MappingProxyType(
     {
         kind: handler
-        for family in (registration, serving, weights, funds, delegation, children, root, subnets, governance)
+        for family in (
+            registration,
+            serving,
+            weights,
+            locked,
+            funds,
+            delegation,
+            children,
+            root,
+            subnets,
+            governance,
+        )
         for kind, handler in family.HANDLERS.items()
     }
 )
-CARRIED_OUT: Final = tuple(kind.__name__ for kind in HANDLERS)
-"""Names of the calls that this chain carries out."""
+
+
+def carried_out(version: int) -> tuple[str, ...]:
+    """Names of the calls that a chain with this `commit_reveal_version` carries out, if its client seals them."""
+    locked = (CommitTimelocked.__name__,) if version >= LOCKED else ()
+    left_out = () if version >= LOCKED else (CommitSealed.__name__,)
+    return (*(kind.__name__ for kind in HANDLERS if kind.__name__ not in left_out), *locked)
 
 
 def dispatch(context: Context, call: Call, signer: str) -> None:

@@ -14,9 +14,9 @@ from typing import Self, TypeVar
 from ranvier.chain import explorer_views, views
 from ranvier.chain.addresses import is_address
 from ranvier.chain.api import LONGEST_WAIT, MOST_EVENTS
-from ranvier.chain.calls import Call
+from ranvier.chain.calls import Call, CommitTimelocked
 from ranvier.chain.client import Keypair
-from ranvier.chain.dispatch import CARRIED_OUT
+from ranvier.chain.dispatch import carried_out
 from ranvier.chain.earned import add_up
 from ranvier.chain.errors import BadGenesis, CallRefused, ChainTimeout, ChainUnreachable, NotFound
 from ranvier.chain.explorer import Account, NetworkInfo, RootSeat
@@ -35,6 +35,7 @@ from ranvier.chain.models import (
     WeightCommit,
 )
 from ranvier.chain.node import ChainNode
+from ranvier.chain.pulse import sealed
 from ranvier.chain.signed import LONGEST_LIFE, sign_call
 from ranvier.chain.state import ChainState, Slot
 from ranvier.chain.store import Store
@@ -259,7 +260,8 @@ class EmbeddedChain:
     async def supports(self, call_type: type[Call]) -> Support:
         """Whether this chain can carry out calls of this type."""
         name = call_type.__name__
-        if name in CARRIED_OUT:
+        version = await self._read(lambda state: state.network.parameters.commit_reveal_version)
+        if name in carried_out(version):
             return Support(Ability.WORKS, name)
         return Support(Ability.IMPOSSIBLE, f"{self.endpoint} knows no call {name}")
 
@@ -278,7 +280,11 @@ class EmbeddedChain:
         await self._reach(call.call)
         self._calls += 1
         life = self._node.head.number + LONGEST_LIFE
-        signed = sign_call(call, signer, self._node.genesis_hash, life, self._calls)
+        sent = call
+        if isinstance(call, CommitTimelocked):
+            lock = await self._node.lock(call.netuid)
+            sent = sealed(call, signer.ss58_address, lock)
+        signed = sign_call(sent, signer, self._node.genesis_hash, life, self._calls)
         try:
             return await self._node.receive(signed)
         except CallRefused as refusal:

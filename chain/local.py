@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter
 
 from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo
-from ranvier.chain.calls import Call
+from ranvier.chain.calls import Call, CommitTimelocked
 from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.client import Keypair
 from ranvier.chain.earned import add_up
@@ -39,6 +39,7 @@ from ranvier.chain.models import (
     Support,
     WeightCommit,
 )
+from ranvier.chain.pulse import Lock, sealed
 from ranvier.chain.signed import SignedCall, sign_call
 from ranvier.chain.transport import Transport
 
@@ -57,6 +58,7 @@ _EPOCHS = TypeAdapter(tuple[Epoch, ...])
 _INTEGER = TypeAdapter(int)
 _TEXT = TypeAdapter(str)
 _CALL_STATE = TypeAdapter(CallState)
+_LOCK = TypeAdapter(Lock)
 _NETWORK = TypeAdapter(NetworkInfo)
 _ROOT = TypeAdapter(tuple[RootSeat, ...])
 _DELEGATES = TypeAdapter(tuple[Delegate, ...])
@@ -218,7 +220,9 @@ class LocalChain:
     async def supports(self, call_type: type[Call]) -> Support:
         """Whether this chain can carry out calls of this type."""
         name = call_type.__name__
-        if name in (await self.info()).calls:
+        # Whether rows may be locked is voted on: what was asked once may have changed.
+        known = await self._get(_INFO, "/v1/chain") if call_type is CommitTimelocked else await self.info()
+        if name in known.calls:
             return Support(Ability.WORKS, name)
         return Support(Ability.IMPOSSIBLE, f"{self._endpoint} knows no call {name}")
 
@@ -257,6 +261,9 @@ class LocalChain:
     async def _sign(self, call: Call, signer: Keypair, deadline: float) -> SignedCall:
         info, head = await self.info(), await self.block()
         life = math.ceil(deadline / info.block_time) + 2 if info.clock == "wall" else info.longest_life
+        if isinstance(call, CommitTimelocked):
+            lock = await self._get(_LOCK, f"/v1/subnets/{call.netuid}/lock")
+            call = sealed(call, signer.ss58_address, lock)
         return sign_call(call, signer, info.genesis, head.number + min(life, info.longest_life))
 
     async def _settle(self, signed: SignedCall) -> CallState:

@@ -125,13 +125,15 @@ class WeightCommit:
     """A promised row of weights that the chain has not seen yet.
 
     It can be revealed from block `first_reveal` to block `last_reveal`, both included. `hash` is 0x and 64 hex
-    digits; empty for one that the chain opens by itself.
+    digits; empty for one that the chain opens by itself. Of such a one a local chain keeps the `sealed` row (hex),
+    `first_reveal` is the block whose key opens it, `last_reveal` the last that may have the epoch which it waits for.
     """
 
     hash: str
     block: int
     first_reveal: int
     last_reveal: int
+    sealed: str = ""
 
 
 class Ability(StrEnum):

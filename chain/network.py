@@ -55,6 +55,10 @@ class NetworkParameters(BaseModel):
         default=14 * DAY, ge=1, description="blocks in which a lock's cost falls by itself"
     )
     owner_interval: Blocks = Field(default=0, description="blocks between two settings of one hyperparameter")
+    commit_reveal_version: Literal[2, 4] = Field(
+        default=2,
+        description="how hidden weights come to light: 2 by their senders, 4 by the chain as well (locked rows)",
+    )
     equal_start: bool = Field(
         default=False, description="neurons of a subnet on which nobody has stake yet count alike"
     )

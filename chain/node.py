@@ -9,14 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from ranvier.chain.api import PulseInfo
 from ranvier.chain.birth import first_state
 from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.clock import WallClock, stamp
 from ranvier.chain.errors import BadGenesis, ChainError, StateUnusable
 from ranvier.chain.genesis import Genesis
+from ranvier.chain.handlers.locked import next_round
 from ranvier.chain.models import Block
 from ranvier.chain.pool import Pool
+from ranvier.chain.pulse import Lock
 from ranvier.chain.records import decode, encode, names, state_hash
+from ranvier.chain.rules import rules_of
 from ranvier.chain.runtime import next_block
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.state import ChainState
@@ -40,6 +44,7 @@ class ChainNode:
         self.head = state.head
         self._state = state
         self._store = store
+        self._pulse = store.pulse()
         self._pool = Pool(self.genesis_hash)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="chain")
         self._making = asyncio.Lock()
@@ -80,6 +85,17 @@ class ChainNode:
         async with self._making:
             self._check_alive()
             return await self._work(lambda: query(self._store))
+
+    async def lock(self, netuid: int) -> Lock:
+        """What a row promised in the next block is sealed to. Raises `NotFound`."""
+        rules = rules_of(self.genesis.era)
+        round = await self.read(lambda state: next_round(state, rules, netuid))
+        return Lock(round, self._pulse.public(round))
+
+    def pulse(self, block: int) -> PulseInfo:
+        """A block's keys; the private one only where that block was made."""
+        private = self._pulse.private(block) if block <= self.head.number else None
+        return PulseInfo(round=block, public_key=self._pulse.public(block), private_key=private)
 
     async def hash_state(self) -> str:
         """The state hash of the newest block."""
@@ -168,7 +184,7 @@ class ChainNode:
     def _advance(self) -> None:
         calls = self._pool.first()
         time = stamp(self._state.head.timestamp, self.genesis.block_time, self.genesis.clock)
-        commit = next_block(self._state, self.genesis, time, calls)
+        commit = next_block(self._state, self.genesis, time, calls, self._pulse)
         self._store.commit(commit, forget_before=commit.block.number - self.genesis.history)
         self._pool.remove(calls)
 

@@ -119,6 +119,7 @@ def network_2026(**changes: Any) -> NetworkParameters:
         "lock_interval": 8 * DAY,
         "owner_interval": 720,
         "root_weights_interval": 0,
+        "commit_reveal_version": 4,
     }
     return NetworkParameters(**{**figures, **changes})
 

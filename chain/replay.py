@@ -10,6 +10,7 @@ from ranvier.chain.errors import CallRefused, ReplayDiffers, StateUnusable
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.models import Block
 from ranvier.chain.pool import Pool, Waiting
+from ranvier.chain.pulse import Pulse
 from ranvier.chain.records import decode, state_hash
 from ranvier.chain.runtime import next_block
 from ranvier.chain.signed import SignedCall
@@ -39,10 +40,11 @@ def replay(folder: Path, progress: Callable[[int], None] = lambda _block: None) 
         genesis = Genesis.model_validate_json(store.genesis(None))
         state = decode(store.origin(), genesis.existential_deposit)
         first, calls, pool = state.head.number, 0, Pool(genesis.hash())
+        pulse = store.pulse()
         while page := store.blocks(state.head.number, PAGE):
             for block in page:
                 given = [_checked(pool, signed, block) for signed in store.signed(block.number)]
-                _make(state, genesis, block, given)
+                _make(state, genesis, block, given, pulse)
                 calls += len(given)
             progress(state.head.number)
         made, kept = state_hash(state), state_hash(decode(store.records(), genesis.existential_deposit))
@@ -66,7 +68,7 @@ def _checked(pool: Pool, signed: SignedCall, block: Block) -> Waiting:
         raise ReplayDiffers(block.number, f"a call in it does not hold: {refusal}") from refusal
 
 
-def _make(state: ChainState, genesis: Genesis, block: Block, given: Sequence[Waiting]) -> None:
-    commit = next_block(state, genesis, block.timestamp, given)
+def _make(state: ChainState, genesis: Genesis, block: Block, given: Sequence[Waiting], pulse: Pulse) -> None:
+    commit = next_block(state, genesis, block.timestamp, given, pulse)
     if commit.block != block:
         raise ReplayDiffers(block.number, f"it comes out as {commit.block.hash}, stored is {block.hash}")

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from ranvier.chain import explorer_views, views
 from ranvier.chain.addresses import is_address
 from ranvier.chain.api import LONGEST_WAIT, MOST_EVENTS, Advance, CallState, ChainInfo
-from ranvier.chain.dispatch import CARRIED_OUT
+from ranvier.chain.dispatch import carried_out
 from ranvier.chain.errors import CallRefused, NotFound
 from ranvier.chain.node import ChainNode
 from ranvier.chain.rules import rules_of
@@ -56,6 +56,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{subnet}/bonds", _of_subnet(views.bonds))
     app.router.add_get(f"{subnet}/epochs", _epochs)
     app.router.add_get(f"{subnet}/commits/{{ss58}}", _commits)
+    app.router.add_get(f"{subnet}/lock", _lock)
+    app.router.add_get("/v1/pulse/{block:[0-9]{1,15}}", _pulse)
     app.router.add_post("/v1/calls", _submit)
     app.router.add_get("/v1/calls/{hash:0x[0-9a-f]{64}}", _outcome)
     app.router.add_post("/v1/admin/advance", _advance)
@@ -90,6 +92,7 @@ async def _health(request: web.Request) -> web.Response:
 
 async def _chain(request: web.Request) -> web.Response:
     genesis = request.app[NODE].genesis
+    version = await request.app[NODE].read(lambda state: state.network.parameters.commit_reveal_version)
     info = ChainInfo(
         name=genesis.name,
         genesis=request.app[NODE].genesis_hash,
@@ -98,7 +101,7 @@ async def _chain(request: web.Request) -> web.Response:
         block_time=genesis.block_time,
         longest_life=LONGEST_LIFE,
         allow_loopback=genesis.allow_loopback,
-        calls=CARRIED_OUT,
+        calls=carried_out(version),
     )
     return reply(info)
 
@@ -126,6 +129,14 @@ async def _epochs(request: web.Request) -> web.Response:
 async def _commits(request: web.Request) -> web.Response:
     netuid, hotkey = int(request.match_info["netuid"]), _address(request)
     return reply(await request.app[NODE].read(lambda state: views.commits(state, netuid, hotkey)))
+
+
+async def _lock(request: web.Request) -> web.Response:
+    return reply(await request.app[NODE].lock(int(request.match_info["netuid"])))
+
+
+async def _pulse(request: web.Request) -> web.Response:
+    return reply(request.app[NODE].pulse(int(request.match_info["block"])))
 
 
 async def _issuance(request: web.Request) -> web.Response:

@@ -12,8 +12,10 @@ from ranvier.chain.explorer_views import point
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.handlers.context import Context
 from ranvier.chain.handlers.funds import FAUCET_INTERVAL
+from ranvier.chain.handlers.locked import open_rows
 from ranvier.chain.models import Block, Event
 from ranvier.chain.pool import Waiting
+from ranvier.chain.pulse import Pulse
 from ranvier.chain.records import encode
 from ranvier.chain.rules import rules_of
 from ranvier.chain.state import ChainState
@@ -26,25 +28,31 @@ SWEEP: Final = 1000
 MOST_RECENT: Final = max(LIFE.values())
 
 
-def next_block(state: ChainState, genesis: Genesis, timestamp: float, calls: Sequence[Waiting]) -> Commit:
+def next_block(
+    state: ChainState,
+    genesis: Genesis,
+    timestamp: float,
+    calls: Sequence[Waiting],
+    pulse: Pulse | None = None,
+) -> Commit:
     """Advance `state` by one block that holds `calls`, in order; returns what to store.
 
     A refused call leaves no trace but its outcome. A call whose last block has passed is refused as
-    AncientBirthBlock.
+    AncientBirthBlock. Without `pulse` no locked row can be opened.
     """
     rules = rules_of(genesis.era)
     number = state.head.number + 1
+    context = Context(state, rules, genesis, number)
+    open_rows(context, pulse)
     epochs = step(state, rules, number)
     _remember(state)
     if number % SWEEP == 0:
         state.forget_paces(state.network.over(number, FAUCET_INTERVAL))
-    context = Context(state, rules, genesis, number)
+    for record in epochs:
+        context.tell("EpochRan", netuid=record.netuid)
     outcomes = tuple(_carry_out(context, waiting) for waiting in calls)
     state.head = Block(number, _block_hash(state.head, number, timestamp, calls), timestamp)
-    ran = [("EpochRan", {"netuid": record.netuid}) for record in epochs]
-    events = tuple(
-        Event(number, index, name, data) for index, (name, data) in enumerate(ran + context.events)
-    )
+    events = tuple(Event(number, index, name, data) for index, (name, data) in enumerate(context.events))
     records = encode(state, sorted(state.take_changed()))
     touched = {record.netuid for record in epochs}
     touched |= {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 from ranvier.chain.errors import StateUnusable, WrongChain
 from ranvier.chain.explorer import AccountPoint, SubnetPoint
 from ranvier.chain.models import Block, Epoch, EpochRow, Event
+from ranvier.chain.pulse import Pulse
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
@@ -112,7 +114,7 @@ class Store:
         with self._transaction():
             kept = [(name, value) for name, value in first.records.items() if value is not None]
             self._db.executemany("INSERT INTO origin VALUES (?, ?)", kept)
-            rows = (("genesis", genesis), ("genesis_hash", genesis_hash))
+            rows = (("genesis", genesis), ("genesis_hash", genesis_hash), ("pulse", secrets.token_hex(32)))
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
             self._write(first)
 
@@ -125,6 +127,13 @@ class Store:
         if expected_hash is not None and expected_hash != found:
             raise WrongChain(str(self.folder / FILE_NAME), expected_hash, found)
         return text
+
+    def pulse(self) -> Pulse:
+        """The keys of locked rows, drawn when this folder began. Raises `StateUnusable` where they are missing."""
+        found = self._meta("pulse")
+        if found is None:
+            raise StateUnusable(f"{self.folder / FILE_NAME} has lost the secret of its pulse; restore a copy")
+        return Pulse(bytes.fromhex(found))
 
     def records(self) -> dict[str, str]:
         """All state records of the newest block."""

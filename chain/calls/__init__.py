@@ -24,7 +24,13 @@ from ranvier.chain.calls.governance import CloseMotion, Propose, SetNetworkParam
 from ranvier.chain.calls.neurons import Register, Serve, ServeTls
 from ranvier.chain.calls.root import RootRegister, SetRootWeights
 from ranvier.chain.calls.subnets import CreateSubnet, DissolveSubnet, RegisterWork, SetHyperparameter
-from ranvier.chain.calls.weights import CommitTimelocked, CommitWeights, RevealWeights, SetWeights
+from ranvier.chain.calls.weights import (
+    CommitSealed,
+    CommitTimelocked,
+    CommitWeights,
+    RevealWeights,
+    SetWeights,
+)
 
 Call: TypeAlias = (
     Register
@@ -34,6 +40,7 @@ Call: TypeAlias = (
     | CommitWeights
     | RevealWeights
     | CommitTimelocked
+    | CommitSealed
     | AddStake
     | RemoveStake
     | MoveStake
@@ -78,6 +85,7 @@ __all__ = [
     "BecomeDelegate",
     "Call",
     "CloseMotion",
+    "CommitSealed",
     "CommitTimelocked",
     "CommitWeights",
     "CreateSubnet",

@@ -43,8 +43,21 @@ class RevealWeights:
 
 
 @dataclass(frozen=True, config=STRICT)
+class CommitSealed:
+    """A row sealed (hex, `pulse.seal_row`) to block `round`: what local clients make of `CommitTimelocked`."""
+
+    netuid: Netuid
+    sealed: Annotated[str, Field(strict=True, pattern="^([0-9a-f]{2}){56,5000}$")]
+    round: Annotated[int, Field(strict=True, ge=0, le=2**53)]
+    call: Literal["CommitSealed"] = "CommitSealed"
+
+
+@dataclass(frozen=True, config=STRICT)
 class CommitTimelocked:
-    """Send a row of weights encrypted to a later moment, at which the chain itself opens it."""
+    """Send a row of weights encrypted to a later moment, at which the chain itself opens it.
+
+    The client seals it; the values never leave this machine in clear.
+    """
 
     netuid: Netuid
     uids: U16Row

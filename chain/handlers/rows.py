@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NoReturn
 
-from ranvier.chain.calls import CommitWeights, RevealWeights, SetWeights
+from ranvier.chain.calls import CommitSealed, CommitWeights, RevealWeights, SetWeights
 from ranvier.chain.commitments import commit_hash
 from ranvier.chain.errors import CallRefused
 from ranvier.chain.hyperparameters import Hyperparameters
@@ -28,7 +28,16 @@ def set_weights(state: ChainState, call: SetWeights, hotkey: str, block: int) ->
 
 
 def commit_weights(state: ChainState, rules: Rules, call: CommitWeights, hotkey: str, block: int) -> int:
-    """Take a promise; it counts as the sender's update. Returns its uid. Raises `CallRefused`."""
+    """Take a promise. Returns the sender's uid. Raises `CallRefused`."""
+    subnet = _open_subnet(state, call)
+    promise = WeightCommit(call.commit_hash, block, *rules.reveal_window(subnet, block))
+    return promise_row(state, call, hotkey, block, promise)
+
+
+def promise_row(
+    state: ChainState, call: CommitWeights | CommitSealed, hotkey: str, block: int, promise: WeightCommit
+) -> int:
+    """Keep a promise of either form; it counts as the sender's update. Returns its uid. Raises `CallRefused`."""
     subnet = _open_subnet(state, call)
     slot = subnet.slot_of(hotkey)
     if slot is None:
@@ -39,14 +48,25 @@ def commit_weights(state: ChainState, rules: Rules, call: CommitWeights, hotkey:
         _refuse(call, "CommittingWeightsTooFast", wait)
     if state.stake_on(subnet, hotkey) < settings.weights_min_stake:
         _refuse(call, "NotEnoughStakeToSetWeights", f"{settings.weights_min_stake} rao are needed")
-    kept = tuple(old for old in subnet.commits.get(hotkey, ()) if old.last_reveal >= block)
-    if len(kept) >= MOST_COMMITS:
-        _refuse(call, "TooManyUnrevealedCommits", f"{len(kept)} promises are open; reveal them first")
-    promise = WeightCommit(call.commit_hash, block, *rules.reveal_window(subnet, block))
+    # Expired locked rows stay for the next epoch, which tells of them.
+    kept = tuple(old for old in subnet.commits.get(hotkey, ()) if old.last_reveal >= block or old.sealed)
+    hashed = sum(not old.sealed for old in kept)
+    if hashed >= MOST_COMMITS and not promise.sealed:
+        _refuse(call, "TooManyUnrevealedCommits", f"{hashed} promises are open; reveal them first")
     _keep(subnet, hotkey, (*kept, promise))
     slot.last_update = block
     subnet.touch(f"slot/{subnet.uids[hotkey]}")
     return subnet.uids[hotkey]
+
+
+def drop_promise(subnet: SubnetState, hotkey: str, promise: WeightCommit) -> None:
+    """Forget one promise."""
+    _keep(subnet, hotkey, tuple(old for old in subnet.commits[hotkey] if old is not promise))
+
+
+def show_row(state: ChainState, row: SetWeights, hotkey: str, block: int) -> int:
+    """Store a row that the chain has opened itself; returns the uid. Raises `CallRefused`."""
+    return _store(state, row, hotkey, block, limited=False, sent_as=CommitSealed.call)
 
 
 def reveal_weights(state: ChainState, call: RevealWeights, hotkey: str, block: int) -> int:
@@ -70,7 +90,7 @@ def reveal_weights(state: ChainState, call: RevealWeights, hotkey: str, block: i
     return uid
 
 
-def _open_subnet(state: ChainState, call: CommitWeights | RevealWeights) -> SubnetState:
+def _open_subnet(state: ChainState, call: CommitWeights | CommitSealed | RevealWeights) -> SubnetState:
     subnet = state.subnets.get(call.netuid)
     if subnet is None:
         _refuse(call, "SubNetworkDoesNotExist", f"there is no subnet {call.netuid}")
@@ -137,5 +157,7 @@ def _reason(subnet: SubnetState | None, hotkey: str, block: int) -> str:
     )
 
 
-def _refuse(call: SetWeights | CommitWeights | RevealWeights, name: str, message: str) -> NoReturn:
+def _refuse(
+    call: SetWeights | CommitWeights | CommitSealed | RevealWeights, name: str, message: str
+) -> NoReturn:
     raise CallRefused(name, message, call.call)

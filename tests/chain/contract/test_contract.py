@@ -14,6 +14,7 @@ from ranvier.chain import (
     ChainError,
     ChainTimeout,
     ChainUnreachable,
+    CommitSealed,
     CommitTimelocked,
     CommitWeights,
     Keypair,
@@ -210,11 +211,30 @@ async def test_promised_weights_are_seen_and_revealed(open_contract: Any) -> Non
         assert await client.commits(1, own) == ()
 
 
+async def test_locked_weights_are_opened_by_the_chain(open_contract: Any) -> None:
+    async with open_contract(commit_reveal=True, commit_reveal_version=4, tempo=20) as contract:
+        client, own = contract.client, address("v0")
+        if not contract.is_local:
+            assert (await client.supports(CommitTimelocked)).ability is found_timelock(contract)
+            return
+        assert (await client.supports(CommitTimelocked)).ability is Ability.WORKS
+        receipt = await contract.submit(CommitTimelocked(1, (3,), (9,)), "v0")
+        (promise,) = await client.commits(1, own)
+        assert (promise.hash, promise.block) == ("", receipt.block)
+        assert (await client.metagraph(1)).by_hotkey(own).last_update == receipt.block
+        await contract.until(promise.first_reveal - 1)
+        assert await client.weights(1) == {}
+        await contract.until(promise.first_reveal)
+        assert await client.weights(1) == {0: {3: 65535}}
+        assert await client.commits(1, own) == ()
+
+
 async def test_what_a_chain_supports_is_told_without_sending(contract: Any) -> None:
     found = {kind: await contract.client.supports(kind) for kind in CALL_TYPES}
     assert found.pop(CommitTimelocked).ability is (
         Ability.IMPOSSIBLE if contract.is_local else found_timelock(contract)
     )
+    assert found.pop(CommitSealed).ability is Ability.IMPOSSIBLE
     older = {SetWeights, CommitWeights, RevealWeights} if contract.name == "subtensor-2025" else set()
     for kind, support in found.items():
         if not contract.is_local and not sample_plans(kind):

@@ -65,7 +65,8 @@ class World:
     def environment(self) -> dict[str, str]:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("RANVIER_")},
-            "PYTHONPATH": str(PLUGINS),
+            # What the tests import is what their processes import.
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGINS), os.environ.get("PYTHONPATH")))),
             "RANVIER_HOME": str(self.folder / "home"),
             "PYTHONUNBUFFERED": "1",
         }
