@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ranvier.chain.alpha import open_market
 from ranvier.chain.genesis import Genesis, GenesisSubnet
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
@@ -27,8 +28,11 @@ def first_state(genesis: Genesis) -> ChainState:
             if neuron.stake:
                 # A hotkey may work on several subnets: its stakes add up.
                 ledger.mint_stake(neuron.hotkey, neuron.stake)
+        if genesis.network.alpha:
+            ledger.fund_pool(netuid, born.pool)
+            open_market(state, state.subnets[netuid], born.pool, known=True)
     for subnet in state.subnets.values():
-        _permit(subnet, [ledger.staked(slot.hotkey) for slot in subnet.slots], genesis.era)
+        _permit(subnet, [state.stake_on(subnet, slot.hotkey) for slot in subnet.slots], genesis.era)
     return state
 
 

@@ -139,7 +139,7 @@ class EmbeddedChain:
             former, block = subnet.slots[uid].hotkey, state.head.number + 1
             state.ledger.own(hotkey, coldkey)
             subnet.put(uid, Slot(hotkey, registered_at=block, last_update=block))
-            if not state.registered_anywhere(former):
+            if not (state.network.parameters.alpha or state.registered_anywhere(former)):
                 state.ledger.release(former)
 
         self._check_open()
@@ -157,7 +157,7 @@ class EmbeddedChain:
             for uid in range(len(subnet.slots) - 1, neurons - 1, -1):
                 former = subnet.slots[uid].hotkey
                 subnet.remove_last()
-                if not state.registered_anywhere(former):
+                if not (state.network.parameters.alpha or state.registered_anywhere(former)):
                     state.ledger.release(former)
 
         self._check_open()

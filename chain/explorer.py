@@ -71,8 +71,21 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class AlphaHolding:
+    """Alpha that a coldkey has on a hotkey (1e9 to one alpha); `worth` is the rao that the pool would give now."""
+
+    netuid: int
+    hotkey: str
+    alpha: int
+    worth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """What a coldkey has: free rao, stakes, hotkeys of its own, subnets that it owns and what is locked for them."""
+    """What a coldkey has: free rao, stakes, hotkeys of its own, subnets that it owns and what is locked for them.
+
+    `alpha` is its stake on subnets, on chains that have alpha.
+    """
 
     coldkey: str
     free: int
@@ -80,11 +93,12 @@ class Account:
     hotkeys: tuple[str, ...]
     subnets: tuple[int, ...]
     locked: int
+    alpha: tuple[AlphaHolding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AccountPoint:
-    """An account after a block that changed it: free rao, and all its stake."""
+    """An account after a block that changed it: free rao, and all its stake of TAO."""
 
     block: int
     free: int
@@ -92,10 +106,26 @@ class AccountPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketInfo:
+    """A subnet's alpha: prices in TAO, the pool's rao of TAO and of alpha, and all alpha that there is.
+
+    `flow` is the rao of TAO that stakers put in per block on average, negative where they take out.
+    """
+
+    price: float
+    moving_price: float
+    tao: int
+    reserve: int
+    issued: int
+    flow: float
+
+
+@dataclass(frozen=True, slots=True)
 class SubnetDetail:
     """Beside `SubnetInfo`: what a place costs by work, what registrations burned so far, what is locked.
 
-    `immune_until` is the first block in which the subnet may be replaced, `pending` the rao of its next epoch.
+    `immune_until` is the first block in which the subnet may be replaced, `pending` the rao of its next epoch: of
+    TAO, or of alpha where there is a `market`.
     """
 
     netuid: int
@@ -106,6 +136,7 @@ class SubnetDetail:
     immune_until: int
     pending: int
     next_epoch: int | None
+    market: MarketInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from ranvier.chain.alpha import quote_sale
 from ranvier.chain.calls import encode_call
 from ranvier.chain.emission import block_emission
 from ranvier.chain.errors import NotFound
 from ranvier.chain.explorer import (
     Account,
+    AlphaHolding,
     Delegate,
     Holding,
+    MarketInfo,
     NetworkInfo,
     OpenMotion,
     RootSeat,
@@ -16,9 +19,10 @@ from ranvier.chain.explorer import (
     SubnetPoint,
 )
 from ranvier.chain.governance import senate
+from ranvier.chain.market import FLOW_BITS, PRICE_BITS, price
 from ranvier.chain.policies import known_shares
 from ranvier.chain.rules import Rules
-from ranvier.chain.state import ChainState
+from ranvier.chain.state import ChainState, SubnetState
 from ranvier.chain.subnet_life import lock_now
 from ranvier.chain.views import subnet_of
 
@@ -103,6 +107,13 @@ def account(state: ChainState, coldkey: str) -> Account:
         for hotkey, held in sorted(ledger.stakes.items())
         if held.get(coldkey, 0)
     )
+    alpha = tuple(
+        AlphaHolding(netuid, hotkey, held[coldkey], quote_sale(state, subnet, held[coldkey]))
+        for netuid, subnet in sorted(state.subnets.items())
+        if subnet.market is not None
+        for hotkey, held in sorted(subnet.market.stakes.items())
+        if coldkey in held
+    )
     owned = tuple(netuid for netuid, subnet in sorted(state.subnets.items()) if subnet.owner == coldkey)
     return Account(
         coldkey,
@@ -111,6 +122,7 @@ def account(state: ChainState, coldkey: str) -> Account:
         tuple(sorted(hotkey for hotkey, owner in ledger.owners.items() if owner == coldkey)),
         owned,
         sum(ledger.locks.get(netuid, 0) for netuid in owned),
+        alpha,
     )
 
 
@@ -126,6 +138,21 @@ def subnet_detail(state: ChainState, rules: Rules, netuid: int) -> SubnetDetail:
         subnet.created_at + state.network.parameters.subnet_immunity,
         subnet.pending,
         rules.next_epoch(subnet, state.head.number + 1),
+        _market(state, subnet),
+    )
+
+
+def _market(state: ChainState, subnet: SubnetState) -> MarketInfo | None:
+    market, tao = subnet.market, state.ledger.pools.get(subnet.netuid, 0)
+    if market is None:
+        return None
+    return MarketInfo(
+        price=price(tao, market.reserve) / 2**PRICE_BITS,
+        moving_price=market.moving_price / 2**PRICE_BITS,
+        tao=tao,
+        reserve=market.reserve,
+        issued=market.issued,
+        flow=market.moving_flow / 2**FLOW_BITS,
     )
 
 

@@ -48,6 +48,9 @@ class GenesisSubnet(_Part):
     emission_share: float = Field(default=1.0, ge=0, le=1e6)
     owner: Address | None = None
     neurons: tuple[GenesisNeuron, ...] = ()
+    pool: Rao = Field(
+        default=0, description="rao in the subnet's pool, with as much alpha beside it; on chains with alpha"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> GenesisSubnet:
@@ -94,6 +97,10 @@ class Genesis(_Part):
     def _consistent(self) -> Genesis:
         if self.issuance() > RAO_SUPPLY:
             raise ValueError(f"balances and stakes add up to {self.issuance()} rao, more than will ever be")
+        if not self.network.alpha and any(subnet.pool for subnet in self.subnets):
+            raise ValueError("a subnet has a pool, but the network has no alpha: set network.alpha")
+        if self.network.alpha and self.era != "y2":
+            raise ValueError('alpha belongs to the rules of 2026: set era to "y2"')
         owners: dict[str, str] = {}
         for neuron in (neuron for subnet in self.subnets for neuron in subnet.neurons):
             if owners.setdefault(neuron.hotkey, neuron.coldkey) != neuron.coldkey:
@@ -111,7 +118,7 @@ class Genesis(_Part):
     def issuance(self) -> int:
         """Rao that exist at block 0."""
         staked = sum(neuron.stake for subnet in self.subnets for neuron in subnet.neurons)
-        return sum(self.balances.values()) + staked
+        return sum(self.balances.values()) + staked + sum(subnet.pool for subnet in self.subnets)
 
     def hash(self) -> str:
         """0x and 64 hex digits that name the chain: two chains with equal genesis have equal names."""

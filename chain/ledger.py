@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ranvier.chain.errors import Overdrawn
@@ -12,9 +13,10 @@ class Ledger:
     """Balances by coldkey, stakes by (hotkey, coldkey), owners by hotkey; amounts are rao.
 
     `takes` holds a u16 ratio for each hotkey whose owner said one, who thereby is a delegate.
-    `locks` holds the rao that were locked for each subnet.
+    `locks` holds the rao that were locked for each subnet, `pools` the TAO of its alpha pool.
+    `all_staked` is the sum of all stakes.
     `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT", "take/HOT",
-    "lock/NETUID").
+    "lock/NETUID", "pool/NETUID").
     `moved_at` is the block of a pair's last staking or unstaking. Methods that move rao raise `Overdrawn`
     and change nothing where there is too little; checks with the chain's names come before them.
     """
@@ -26,6 +28,8 @@ class Ledger:
     owners: dict[str, str] = field(default_factory=dict)
     takes: dict[str, int] = field(default_factory=dict)
     locks: dict[int, int] = field(default_factory=dict)
+    pools: dict[int, int] = field(default_factory=dict)
+    all_staked: int = 0
     moved_at: dict[tuple[str, str], int] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
@@ -117,10 +121,48 @@ class Ledger:
             self._credit(coldkey, amount)
         return held
 
+    def fund_pool(self, netuid: int, amount: int) -> None:
+        """Make new rao into a pool's TAO."""
+        self._pool(netuid, amount)
+        self.issuance += amount
+
+    def pay_pool(self, coldkey: str, netuid: int, amount: int) -> None:
+        """Move rao from a balance into a pool."""
+        self._credit(coldkey, -amount)
+        self._pool(netuid, amount)
+
+    def paid_by_pool(self, coldkey: str, netuid: int, amount: int) -> None:
+        """Move rao from a pool to a balance."""
+        self._pool(netuid, -amount)
+        self._credit(coldkey, amount)
+
+    def stake_into_pool(self, netuid: int, hotkey: str, coldkey: str, amount: int) -> None:
+        """Move rao from stake into a pool."""
+        self._restake(hotkey, coldkey, -amount)
+        self._pool(netuid, amount)
+
+    def stake_from_pool(self, netuid: int, hotkey: str, coldkey: str, amount: int) -> None:
+        """Move rao from a pool to stake."""
+        self._pool(netuid, -amount)
+        self._restake(hotkey, coldkey, amount)
+
+    def between_pools(self, origin: int, netuid: int, amount: int) -> None:
+        """Move rao from one pool to another."""
+        self._pool(origin, -amount)
+        self._pool(netuid, amount)
+
+    def close_pool(self, netuid: int, shares: Mapping[str, int]) -> None:
+        """Pay a pool out to balances; what is left of it is burned."""
+        for coldkey, amount in shares.items():
+            if amount:
+                self.paid_by_pool(coldkey, netuid, amount)
+        self.issuance -= self.pools.pop(netuid, 0)
+        self.changed.add(f"pool/{netuid}")
+
     def total(self) -> int:
         """The sum over all holders; equals `issuance`."""
         staked = sum(sum(held.values()) for held in self.stakes.values())
-        return sum(self.balances.values()) + staked + sum(self.locks.values())
+        return sum(self.balances.values()) + staked + sum(self.locks.values()) + sum(self.pools.values())
 
     def _credit(self, coldkey: str, amount: int) -> None:
         left = self.balance(coldkey) + amount
@@ -129,9 +171,17 @@ class Ledger:
         self.balances[coldkey] = left
         self.changed.add(f"balance/{coldkey}")
 
+    def _pool(self, netuid: int, amount: int) -> None:
+        left = self.pools.get(netuid, 0) + amount
+        if left < 0:
+            raise Overdrawn(f"pool {netuid} holds {left - amount} rao, not {-amount}; report this")
+        self.pools[netuid] = left
+        self.changed.add(f"pool/{netuid}")
+
     def _restake(self, hotkey: str, coldkey: str, amount: int) -> None:
         left = self.stake_of(hotkey, coldkey) + amount
         if left < 0:
             raise Overdrawn(f"{coldkey} has {left - amount} rao on {hotkey}, not {-amount}; report this")
         self.stakes.setdefault(hotkey, {})[coldkey] = left
+        self.all_staked += amount
         self.changed.add(f"stake/{hotkey}/{coldkey}")

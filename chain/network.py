@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Rao = Annotated[int, Field(ge=0, le=21 * 10**15)]
 U16 = Annotated[int, Field(ge=0, le=65535)]
 Blocks = Annotated[int, Field(ge=0, le=2**32)]
-EmissionPolicy = Literal["fixed", "root", "proportional"]
+EmissionPolicy = Literal["fixed", "root", "proportional", "price", "flow"]
 DAY: Final = 7200
 """Blocks of twelve seconds in a day."""
 
@@ -32,7 +32,13 @@ class NetworkParameters(BaseModel):
     emission: EmissionPolicy = Field(
         default="fixed",
         description="how emission is divided between subnets: by their own shares, by root weights through the "
-        "sigmoid of 2024, or by root weights proportionally",
+        "sigmoid of 2024, by root weights proportionally, or with alpha by its moving price or the TAO that flows in",
+    )
+    alpha: bool = Field(
+        default=False, description="subnets have alpha of their own with a pool; never changes on a chain"
+    )
+    average_half_life: Blocks = Field(
+        default=30 * DAY, description="blocks after which the moving price and flow of alpha forget one half"
     )
     min_take: U16 = Field(default=5898, description="least take of a delegate, of 65535")
     max_take: U16 = Field(default=11796, description="most that a delegate may take, of 65535")
@@ -77,6 +83,12 @@ class NetworkParameters(BaseModel):
     motion_life: Blocks = Field(default=DAY // 2, description="blocks that a motion is open")
     most_motions: int = Field(default=10, ge=1, le=100, description="motions open at a time")
 
+    @model_validator(mode="after")
+    def _consistent(self) -> NetworkParameters:
+        if self.emission in ("price", "flow") and not self.alpha:
+            raise ValueError(f"emission by {self.emission} needs alpha; set alpha, or divide by root")
+        return self
+
     def limit_at(self, block: int) -> int:
         """Most subnets in this block."""
         reached = [step.subnets for step in self.subnet_limits if step.block <= block]
@@ -118,6 +130,7 @@ class NetworkState:
             given.delegate_interval,
             given.children_interval,
             given.owner_interval,
+            given.stake_interval,
         )
         longest = max(*intervals, least)
         return [pace for pace, last in self.paces.items() if last + longest <= block]

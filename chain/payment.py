@@ -10,11 +10,15 @@ from ranvier.chain.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Emission of an epoch on its way to a hotkey: paid in the next block. Rao."""
+    """Emission of an epoch on its way to a hotkey: paid in the next block. Rao.
+
+    On a subnet with a market of its alpha, `root` being what is sold there for the stake on root.
+    """
 
     hotkey: str
     server: int
     validator: int
+    root: int = 0
 
 
 def pay(ledger: Ledger, payment: Payment, take: int | None) -> None:

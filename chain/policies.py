@@ -30,8 +30,20 @@ def _proportional(state: ChainState) -> dict[int, int]:
     return proportional_shares(standings(state.root.seats, state.ledger.staked, state.subnets))
 
 
+def moving_prices(state: ChainState) -> dict[int, int]:
+    """The moving price of each subnet's alpha, as its policy's shares."""
+    found = ((netuid, subnet.market) for netuid, subnet in state.subnets.items())
+    return {netuid: market.moving_price for netuid, market in found if market is not None}
+
+
+def _flow(state: ChainState) -> dict[int, int]:
+    """TAO that flowed in on average, power 1; a subnet that it flowed out of gets nothing."""
+    found = ((netuid, subnet.market) for netuid, subnet in state.subnets.items())
+    return {netuid: max(0, market.moving_flow) for netuid, market in found if market is not None}
+
+
 POLICIES: Final[Mapping[EmissionPolicy, Policy]] = MappingProxyType(
-    {"fixed": _fixed, "root": _sigmoid, "proportional": _proportional}
+    {"fixed": _fixed, "root": _sigmoid, "proportional": _proportional, "price": moving_prices, "flow": _flow}
 )
 BY_ROOT: Final[frozenset[EmissionPolicy]] = frozenset({"root", "proportional"})
 """Policies whose division is made at root's tempo and holds until it is made again."""
@@ -51,9 +63,11 @@ def known_shares(state: ChainState) -> dict[int, int]:
 
     Before anybody with stake has weighed a subnet, emission goes by the subnets' own shares: on a chain where
     nothing was mined before nobody has stake yet, and nobody ever would.
+    The same holds while no TAO flows into any subnet's pool.
     """
     policy = state.network.parameters.emission
-    if policy not in BY_ROOT:
-        return POLICIES[policy](state)
-    kept = {netuid: share for netuid, share in state.root.shares.items() if netuid in state.subnets}
+    if policy in BY_ROOT:
+        kept = {netuid: share for netuid, share in state.root.shares.items() if netuid in state.subnets}
+    else:
+        kept = POLICIES[policy](state)
     return kept if any(kept.values()) else _fixed(state)

@@ -111,6 +111,8 @@ def article_network(**changes: Any) -> NetworkParameters:
 def network_2026(**changes: Any) -> NetworkParameters:
     """The settings of 2026. `changes` override any of it by name."""
     figures: dict[str, Any] = {
+        "alpha": True,
+        "emission": "price",
         "min_take": 0,
         "stake_interval": 0,
         "min_stake": 2_000_000,

@@ -16,6 +16,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "AllNetworksInImmunity": "try again when the oldest subnet has been there long enough to be replaced",
     "AlphaHighTooLow": "name a larger alpha_high",
     "AlphaLowOutOfRange": "name an alpha_low within the limits",
+    "AmountTooLow": "name a larger amount, or all of the stake",
     "AncientBirthBlock": "the call came too late: check the clock and the connection, then send it again",
     "BadOrigin": "sign with the key that may do this",
     "BadRequest": "the node's pool takes no such call now; try again, or by another node",

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from ranvier.chain.children import Families
 from ranvier.chain.governance import GovernanceState
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.ledger import Ledger
+from ranvier.chain.market import Market
 from ranvier.chain.models import AxonInfo, Block, WeightCommit
 from ranvier.chain.network import NetworkState
 from ranvier.chain.payment import Payment
 from ranvier.chain.root import RootState
 
 Row = dict[int, int]
+TAO_WEIGHT: Final = 971718665099567868
+"""How much a TAO on root counts beside one alpha on a subnet, with 64 fraction bits (0.0527)."""
+
+
+def root_worth(tao: int) -> int:
+    """Alpha that TAO on root counts as, on every subnet."""
+    return tao * TAO_WEIGHT >> 64
 
 
 @dataclass(slots=True)
@@ -44,7 +53,7 @@ class SubnetState:
     `difficulty` is what work must reach now, `by_work` how many of the interval's registrations came by it,
     `recycled` the rao that registrations burned so far, `owner_hotkey` the one that was named at the founding.
     `last_step` is the block of the last epoch (0: none yet), `counted_from` the block the 2026 schedule counts its
-    tempo from. `weights` and `bonds` are rows by uid, u16.
+    tempo from. `weights` and `bonds` are rows by uid, u16. With a `market` emission is in alpha, not rao of TAO.
     """
 
     netuid: int
@@ -71,10 +80,14 @@ class SubnetState:
     commits: dict[str, tuple[WeightCommit, ...]] = field(default_factory=dict)
     uids: dict[str, int] = field(default_factory=dict)
     families: Families = field(default_factory=Families)
+    market: Market | None = None
     changed: set[str] = field(default_factory=set)
 
     def touch(self, *records: str) -> None:
-        """Mark records as changed: "" (its own), "families", "slot/UID", "weights/UID", "bonds/UID", "commits/HOT"."""
+        """Mark records as changed: by what follows "subnet/NETUID/".
+
+        "" (its own), "families", "slot/UID", "weights/UID", "bonds/UID", "commits/HOT", "market", "alpha/HOT/COLD".
+        """
         for record in records:
             self.changed.add(f"subnet/{self.netuid}/{record}")
 
@@ -158,10 +171,26 @@ class ChainState:
         return changed
 
     def stake_on(self, subnet: SubnetState, hotkey: str) -> int:
-        """Rao that a hotkey validates with on a subnet: what it did not hand to children, and what parents did."""
+        """Rao that a hotkey validates with on a subnet: what it did not hand to children, and what parents did.
+
+        With a market these are alpha, and TAO on root counts as `root_worth` says.
+        """
+        tao = self._inherited(subnet, hotkey, self.ledger.staked)
+        if subnet.market is None:
+            return tao
+        return self._inherited(subnet, hotkey, subnet.market.staked) + root_worth(tao)
+
+    def worth_on(self, subnet: SubnetState) -> Callable[[str], int]:
+        """What stake of a hotkey counts on a subnet, before any is handed on."""
+        market, staked = subnet.market, self.ledger.staked
+        if market is None:
+            return staked
+        return lambda hotkey: market.staked(hotkey) + root_worth(staked(hotkey))
+
+    def _inherited(self, subnet: SubnetState, hotkey: str, staked: Callable[[str], int]) -> int:
         if not subnet.families.children:
-            return self.ledger.staked(hotkey)
-        return sum(subnet.families.voices(hotkey, self.ledger.staked).values())
+            return staked(hotkey)
+        return sum(subnet.families.voices(hotkey, staked).values())
 
     def registered_anywhere(self, hotkey: str) -> bool:
         """Whether the hotkey has a uid on some subnet, or a seat on root, which is a network like them."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ranvier.chain.alpha import accumulate, divided
 from ranvier.chain.children import shared
 from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.models import EpochRow
-from ranvier.chain.payment import Payment, pay
+from ranvier.chain.payment import Payment
 from ranvier.chain.policies import divide_emission
 from ranvier.chain.rules import Rules
 from ranvier.chain.snapshot import snapshot
 from ranvier.chain.state import ChainState, SubnetState
+from ranvier.chain.subnet_life import pay_loaded
 from ranvier.chain.yuma import epoch
 
 
@@ -29,7 +31,8 @@ def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
     """Prices; payment of the last block's epochs; new emission; epochs. Returns the epochs that ran.
 
     Rao come into being when they are paid: the owner's cut at once to the owner's balance, the rest as stake
-    in the block after the epoch. What floors leave over is never made.
+    in the block after the epoch. What floors leave over is never made. With alpha on, TAO goes into the subnets'
+    pools and the same is true of alpha.
     """
     subnets = [state.subnets[netuid] for netuid in sorted(state.subnets)]
     for subnet in subnets:
@@ -45,14 +48,16 @@ def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
 
 
 def _pay(state: ChainState, rules: Rules, subnet: SubnetState) -> None:
-    for payment in subnet.loaded:
-        pay(state.ledger, payment, rules.take(state, payment.hotkey))
+    pay_loaded(state, rules, subnet)
     if subnet.loaded:
         subnet.loaded = ()
         subnet.touch("")
 
 
 def _accumulate(state: ChainState, subnet: SubnetState, amount: int) -> None:
+    if subnet.market is not None:
+        accumulate(state, subnet, amount)
+        return
     if subnet.owner is not None:
         cut, amount = split_owner(amount, subnet.hyperparameters.subnet_owner_cut)
         if cut:
@@ -72,7 +77,8 @@ def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int)
         _store(subnet, result)
         rows = tuple(_rows(subnet, result))
         paid = (Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
-        subnet.loaded = shared(paid, subnet.families, state.ledger.staked, state.ledger.owners)
+        loaded = shared(paid, subnet.families, state.worth_on(subnet), state.ledger.owners)
+        subnet.loaded = loaded if subnet.market is None else divided(state, subnet, loaded)
     subnet.last_step = subnet.counted_from = block
     subnet.touch("")
     return EpochRecord(subnet.netuid, rows)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ranvier.chain.alpha import close_market, pay_alpha
 from ranvier.chain.network import NetworkState
 from ranvier.chain.payment import pay
-from ranvier.chain.policies import known_shares
+from ranvier.chain.policies import known_shares, moving_prices
 from ranvier.chain.pricing import lock_cost
 from ranvier.chain.rules import Rules
-from ranvier.chain.state import ChainState
+from ranvier.chain.state import ChainState, SubnetState
 
 
 def lock_now(network: NetworkState, block: int) -> int:
@@ -19,8 +20,14 @@ def lock_now(network: NetworkState, block: int) -> int:
 
 
 def weakest(state: ChainState, block: int) -> int | None:
-    """The subnet past its immunity with the least emission, of equals the oldest; None where all are immune."""
-    shares, immunity = known_shares(state), state.network.parameters.subnet_immunity
+    """The subnet past its immunity that does worst, of equals the oldest; None where all are immune.
+
+    The one with the least emission; with alpha the one with the lowest moving price.
+    """
+    parameters = state.network.parameters
+    shares, immunity = known_shares(state), parameters.subnet_immunity
+    if parameters.alpha:
+        shares = moving_prices(state)
     settled = [
         (shares.get(netuid, 0), subnet.created_at, netuid)
         for netuid, subnet in state.subnets.items()
@@ -32,11 +39,12 @@ def weakest(state: ChainState, block: int) -> int | None:
 def dissolve(state: ChainState, rules: Rules, netuid: int) -> int:
     """Take a subnet away with all that is said of it; returns the rao of its lock, which its owner gets back.
 
-    What its last epoch gave is still paid; what was gathered for the next is never made. Stakes stay on their hotkeys.
+    With alpha its holders get the pool's TAO instead. What its last epoch gave is still paid; what was gathered for
+    the next is never made. Stakes of TAO stay on their hotkeys.
     """
     subnet = state.subnets.pop(netuid)
-    for payment in subnet.loaded:
-        pay(state.ledger, payment, rules.take(state, payment.hotkey))
+    pay_loaded(state, rules, subnet)
+    paid_out = 0 if subnet.market is None else close_market(state, subnet)
     records = ["", "families", *(f"slot/{uid}" for uid in range(len(subnet.slots)))]
     for part in ("weights", "bonds", "commits"):
         records += [f"{part}/{key}" for key in getattr(subnet, part)]
@@ -47,4 +55,14 @@ def dissolve(state: ChainState, rules: Rules, netuid: int) -> int:
     state.touch("root/")
     # Whoever has the number next is not held up by what was done on this one.
     state.forget_paces([(kind, key) for kind, key in state.network.paces if key.startswith(f"{netuid}:")])
-    return state.ledger.unlock(netuid, subnet.owner)
+    return paid_out + state.ledger.unlock(netuid, subnet.owner)
+
+
+def pay_loaded(state: ChainState, rules: Rules, subnet: SubnetState) -> None:
+    """What the subnet's last epoch gave, to whom it gave it."""
+    for payment in subnet.loaded:
+        take = rules.take(state, payment.hotkey)
+        if subnet.market is None:
+            pay(state.ledger, payment, take)
+        else:
+            pay_alpha(state, subnet, payment, take)

@@ -7,6 +7,7 @@ from typing import Final
 
 from ranvier.chain.calls import AddStake, Faucet, MoveStake, RemoveStake, Transfer
 from ranvier.chain.emission import RAO_SUPPLY
+from ranvier.chain.handlers.alpha import buy_stake, sell_stake, swap_stake
 from ranvier.chain.handlers.context import Context, Handler, refuse
 
 FAUCET_INTERVAL: Final = 10
@@ -19,8 +20,10 @@ def add_stake(context: Context, call: AddStake, coldkey: str) -> None:
     if not ledger.can_pay(coldkey, call.amount):
         held = ledger.balance(coldkey)
         refuse(call, "NotEnoughBalanceToStake", f"{coldkey} has {held} rao, less the existential deposit")
-    _check_tao(call, call.netuid)
     _check_open(context, call, call.hotkey, coldkey)
+    if call.netuid != 0:
+        buy_stake(context, call, coldkey)
+        return
     _check_least(context, call, call.hotkey, coldkey, ledger.stake_of(call.hotkey, coldkey) + call.amount)
     _check_pace(context, call, (call.hotkey, coldkey), "StakeRateLimitExceeded")
     ledger.stake(coldkey, call.hotkey, call.amount, context.block)
@@ -29,7 +32,10 @@ def add_stake(context: Context, call: AddStake, coldkey: str) -> None:
 
 def remove_stake(context: Context, call: RemoveStake, coldkey: str) -> None:
     """Back to the signer's balance; what is left of another's hotkey below the minimum comes back, too."""
-    _check_tao(call, call.netuid)
+    if call.netuid != 0:
+        _check_open(context, call, call.hotkey, coldkey)
+        sell_stake(context, call, coldkey)
+        return
     held = _withdrawable(context, call, call.hotkey, coldkey)
     _check_pace(context, call, (call.hotkey, coldkey), "UnstakeRateLimitExceeded")
     ledger, amount = context.state.ledger, call.amount
@@ -41,8 +47,9 @@ def remove_stake(context: Context, call: RemoveStake, coldkey: str) -> None:
 
 def move_stake(context: Context, call: MoveStake, coldkey: str) -> None:
     """From one hotkey to another, under the checks of both ways; never through a balance."""
-    _check_tao(call, call.origin_netuid)
-    _check_tao(call, call.netuid)
+    if (call.origin_netuid, call.netuid) != (0, 0):
+        _swap(context, call, coldkey)
+        return
     if call.origin == call.hotkey:
         refuse(call, "SameHotkey", "name two hotkeys")
     held = _withdrawable(context, call, call.origin, coldkey)
@@ -54,6 +61,16 @@ def move_stake(context: Context, call: MoveStake, coldkey: str) -> None:
     _check_pace(context, call, (call.hotkey, coldkey), "StakeRateLimitExceeded")
     ledger.move(coldkey, call.origin, call.hotkey, amount, context.block)
     context.tell("StakeMoved", origin=call.origin, hotkey=call.hotkey, coldkey=coldkey, amount=amount)
+
+
+def _swap(context: Context, call: MoveStake, coldkey: str) -> None:
+    _check_open(context, call, call.origin, coldkey)
+    _check_open(context, call, call.hotkey, coldkey)
+    if call.origin_netuid == 0:
+        held = _withdrawable(context, call, call.origin, coldkey)
+        if not _is_enough(context, call.origin, coldkey, held - call.amount):
+            refuse(call, "AmountTooLow", f"{held - call.amount} rao would be left on root; move all, or less")
+    swap_stake(context, call, coldkey)
 
 
 def transfer(context: Context, call: Transfer, coldkey: str) -> None:
@@ -85,11 +102,6 @@ def faucet(context: Context, call: Faucet, coldkey: str) -> None:
     context.state.network.given_away += amount
     context.state.touch("network/")
     context.tell("Faucet", coldkey=coldkey, amount=amount)
-
-
-def _check_tao(call: AddStake | RemoveStake | MoveStake, netuid: int) -> None:
-    if netuid != 0:
-        refuse(call, "SubtokenDisabled", "TAO is staked to hotkeys here, there is no alpha of subnets")
 
 
 def _check_open(

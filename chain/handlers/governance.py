@@ -103,6 +103,8 @@ def _set_network_parameter(context: Context, action: SetNetworkParameter) -> Non
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         refuse(action, "ValueNotInBounds", f"{action.name}: {first['msg']}")
+    if after.alpha != before.alpha:
+        refuse(action, "ValueNotInBounds", "a chain has alpha from its genesis on, or never")
     context.state.network.parameters = after
     context.state.touch("network/")
     context.tell("NetworkParameterSet", name=action.name, value=action.value)

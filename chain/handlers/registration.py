@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ranvier.chain.alpha import buy, quote_buy, remove
 from ranvier.chain.calls import Register, RegisterWork
 from ranvier.chain.handlers.context import Context, Handler, refuse
 from ranvier.chain.state import Slot, SubnetState
@@ -14,7 +15,7 @@ def register(context: Context, call: Register, coldkey: str) -> None:
     """Burn the price and give the hotkey a uid, on a full subnet that of the neuron which gives way."""
     subnet = _registrable(context, call, coldkey)
     state, price = context.state, subnet.burn
-    state.ledger.burn(coldkey, price)
+    _burn(context, subnet, coldkey, price)
     state.ledger.own(call.hotkey, coldkey)
     uid, old = place(context, subnet, call.hotkey)
     subnet.recycled += price
@@ -52,7 +53,7 @@ def register_work(context: Context, call: RegisterWork, hotkey: str) -> None:
 
 
 def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str | None]:
-    """Give a hotkey its uid; returns it and the hotkey that gave way."""
+    """Give a hotkey its uid; returns it and the hotkey that gave way, whose stake goes back where there is no alpha."""
     slot = Slot(hotkey, registered_at=context.block, last_update=context.block)
     uid, old = len(subnet.slots), None
     if uid == subnet.hyperparameters.max_allowed_uids:
@@ -65,10 +66,21 @@ def place(context: Context, subnet: SubnetState, hotkey: str) -> tuple[int, str 
 
 
 def let_go(context: Context, hotkey: str) -> None:
-    """Return the stake on a hotkey that lost its place, where that was its last one."""
-    if not context.state.registered_anywhere(hotkey):
-        for holder, amount in sorted(context.state.ledger.release(hotkey).items()):
+    """Return the stake on a hotkey that lost its place, where that was its last one; with alpha it stays staked."""
+    state = context.state
+    if not (state.network.parameters.alpha or state.registered_anywhere(hotkey)):
+        for holder, amount in sorted(state.ledger.release(hotkey).items()):
             context.tell("StakeReleased", hotkey=hotkey, coldkey=holder, amount=amount)
+
+
+def _burn(context: Context, subnet: SubnetState, coldkey: str, price: int) -> None:
+    """Burn the price; with alpha it buys some in the pool, which is burned. A pool that can give none burns TAO."""
+    state = context.state
+    if subnet.market is not None and quote_buy(state, subnet, price):
+        state.ledger.pay_pool(coldkey, subnet.netuid, price)
+        remove(subnet, buy(state, subnet, price))
+    else:
+        state.ledger.burn(coldkey, price)
 
 
 def _registrable(context: Context, call: Register, coldkey: str) -> SubnetState:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from ranvier.chain.alpha import open_market
 from ranvier.chain.birth import new_subnet
 from ranvier.chain.calls import CreateSubnet, DissolveSubnet, SetHyperparameter
 from ranvier.chain.handlers.context import Context, Handler, refuse
@@ -48,10 +49,14 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
         end_subnet(context, gone)
     netuid = next(number for number in range(1, 65536) if number not in state.subnets)
     state.ledger.own(call.hotkey, coldkey)
-    state.ledger.lock(coldkey, netuid, cost)
     state.subnets[netuid] = new_subnet(netuid, call.name, coldkey, context.genesis, context.block)
     subnet = state.subnets[netuid]
     subnet.owner_hotkey = call.hotkey
+    if network.parameters.alpha:
+        state.ledger.pay_pool(coldkey, netuid, cost)
+        open_market(state, subnet, cost, known=False)
+    else:
+        state.ledger.lock(coldkey, netuid, cost)
     first = context.rules.found(subnet)
     if first is not None:
         place(context, subnet, first)

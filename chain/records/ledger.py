@@ -25,6 +25,7 @@ def _stake_value(state: ChainState, path: Sequence[str]) -> Any:
 def _stake(state: ChainState, path: Sequence[str], value: Any) -> None:
     hot, cold = path
     state.ledger.stakes.setdefault(hot, {})[cold] = value["rao"]
+    state.ledger.all_staked += value["rao"]
     if value["moved_at"] is not None:
         state.ledger.moved_at[hot, cold] = value["moved_at"]
 
@@ -37,7 +38,14 @@ def _lock(state: ChainState, path: Sequence[str], value: Any) -> None:
     state.ledger.locks[int(path[0])] = value
 
 
+def _pool(state: ChainState, path: Sequence[str], value: Any) -> None:
+    state.ledger.pools[int(path[0])] = value
+
+
 CODECS = (
+    Codec(
+        "pool", lambda s: map(str, s.ledger.pools), lambda s, path: s.ledger.pools.get(int(path[0])), _pool
+    ),
     Codec(
         "lock", lambda s: map(str, s.ledger.locks), lambda s, path: s.ledger.locks.get(int(path[0])), _lock
     ),

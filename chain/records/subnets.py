@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ranvier.chain.children import Children, Families, Pending
 from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.market import Market
 from ranvier.chain.models import AxonInfo, WeightCommit
 from ranvier.chain.payment import Payment
 from ranvier.chain.records.codec import Codec
@@ -32,6 +33,7 @@ _SCALARS: Final = (
     "pending",
     "last_step",
 )
+_MARKET: Final = ("reserve", "issued", "pending_root", "moving_price", "flow", "moving_flow")
 
 
 def _names(state: ChainState) -> Iterable[str]:
@@ -42,6 +44,10 @@ def _names(state: ChainState) -> Iterable[str]:
         yield from (f"{netuid}/weights/{uid}" for uid in subnet.weights)
         yield from (f"{netuid}/bonds/{uid}" for uid in subnet.bonds)
         yield from (f"{netuid}/commits/{hotkey}" for hotkey in subnet.commits)
+        if subnet.market is not None:
+            yield f"{netuid}/market"
+            held = subnet.market.stakes.items()
+            yield from (f"{netuid}/alpha/{hot}/{cold}" for hot, by in held for cold in by)
 
 
 def _value(state: ChainState, path: Sequence[str]) -> Any:
@@ -52,6 +58,10 @@ def _value(state: ChainState, path: Sequence[str]) -> Any:
         return _own(subnet)
     if path[1] == "families":
         return asdict(subnet.families)
+    if path[1] == "market":
+        return None if subnet.market is None else {name: getattr(subnet.market, name) for name in _MARKET}
+    if path[1] == "alpha":
+        return None if subnet.market is None else subnet.market.stake_of(path[2], path[3]) or None
     if path[1] == "slot":
         uid = int(path[2])
         return asdict(subnet.slots[uid]) if uid < len(subnet.slots) else None
@@ -84,6 +94,11 @@ def _restore(state: ChainState, path: Sequence[str], value: Any) -> None:
         subnet.slots.append(slot)
     elif part == "families":
         subnet.families = _families(value)
+    elif part == "alpha":  # comes before the market itself
+        subnet.market = subnet.market or Market()
+        subnet.market.restake(path[2], path[3], value)
+    elif part == "market":
+        subnet.market = Market(**value, stakes=subnet.market.stakes if subnet.market else {})
     elif part == "commits":
         subnet.commits[path[2]] = tuple(WeightCommit(**commit) for commit in value)
     else:
@@ -122,6 +137,8 @@ def _check(state: ChainState, records: Mapping[str, str]) -> None:
     for netuid, subnet in state.subnets.items():
         if json.loads(records[f"subnet/{netuid}/"])["slots"] != len(subnet.slots):
             raise ValueError(f"slots of subnet {netuid} are missing")
+        if subnet.market is not None and subnet.market.total() != subnet.market.issued:
+            raise ValueError(f"alpha of subnet {netuid} is missing")
 
 
 CODECS = (Codec("subnet", _names, _value, _restore, _check),)
