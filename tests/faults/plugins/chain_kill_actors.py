@@ -14,6 +14,7 @@ from ranvier.chain.calls import (
     BecomeDelegate,
     Call,
     CloseMotion,
+    CommitTimelocked,
     CreateSubnet,
     DissolveSubnet,
     MoveStake,
@@ -37,6 +38,8 @@ from ranvier.chain.presets import local_hyperparameters, local_network
 TAO = 10**9
 PEOPLE = ("sender", "payer", "staker", "founder", "member", "senator")
 NEURONS = 4
+HIDDEN = 2
+"""The subnet of the genesis that takes locked rows."""
 Turn = tuple[str, Call]
 """Who signs, and what."""
 
@@ -53,6 +56,7 @@ def genesis() -> Genesis:
     """Blocks of 50 ms and epochs every third one; a committee of one, and nothing that waits for long."""
     settings = local_hyperparameters(2, max_allowed_uids=8, weights_rate_limit=0, max_regs_per_block=64)
     cheap = settings.model_copy(update={"max_burn": TAO // 10, "target_regs_per_interval": 64})
+    hidden = settings.model_copy(update={"tempo": 8, "commit_reveal": True})
     neurons = tuple(
         GenesisNeuron(hotkey=address(f"hot{number}"), coldkey=address("senator"), stake=(number + 1) * TAO)
         for number in range(NEURONS)
@@ -60,11 +64,20 @@ def genesis() -> Genesis:
     return Genesis(
         block_time=0.05,
         allow_loopback=True,
-        network=local_network(lock_minimum=TAO // 10, lock_interval=20, subnet_immunity=10, root_tempo=3),
+        network=local_network(
+            lock_minimum=TAO // 10,
+            lock_interval=20,
+            subnet_immunity=10,
+            root_tempo=3,
+            commit_reveal_version=4,
+        ),
         committee=(address("member"),),
         new_subnet=settings,
         balances={address(name): 100_000 * TAO for name in PEOPLE},
-        subnets=(GenesisSubnet(name="a", hyperparameters=cheap, neurons=neurons),),
+        subnets=(
+            GenesisSubnet(name="a", hyperparameters=cheap, neurons=neurons),
+            GenesisSubnet(name="hidden", hyperparameters=hidden, neurons=neurons),
+        ),
     )
 
 
@@ -115,6 +128,14 @@ def weighing() -> Iterator[Turn]:
         yield "hot3", Serve(1, "127.0.0.1", 1024 + count % 60_000)
         yield "senator", RootRegister(address(f"hot{count % NEURONS}"))
         yield "hot3", SetRootWeights(address("hot3"), (1,), (1 + count % 60_000,))
+
+
+def locking() -> Iterator[Turn]:
+    """A validator's rows on a subnet that hides them: the chain opens them itself, after whatever deaths."""
+    count = 0
+    while True:
+        count += 1
+        yield "hot2", CommitTimelocked(HIDDEN, (0, 1, 3), (1 + count % 60_000, 65535, 7))
 
 
 def founding(netuids: Callable[[], int]) -> Iterator[Turn]:

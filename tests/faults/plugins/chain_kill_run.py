@@ -25,6 +25,7 @@ from chain_kill_actors import (
     founding,
     genesis,
     governing,
+    locking,
     newest,
     staking,
     transfers,
@@ -52,7 +53,7 @@ KINDS = frozenset(
             "Serve",
         ),
         *("RootRegister", "SetRootWeights", "CreateSubnet", "SetHyperparameter", "DissolveSubnet"),
-        *("Propose", "Vote", "CloseMotion"),
+        *("Propose", "Vote", "CloseMotion", "CommitTimelocked"),
     }
 )
 """Calls that must all have been acknowledged before the last chain may end."""
@@ -183,7 +184,7 @@ async def run(folder: Path, kills: int, seed: int, say: Callable[[str], object] 
     path, books, stop = folder / "genesis.json", Books(), asyncio.Event()
     genesis().write(path)
     victim = Victim(folder / "chain", path)
-    numbers = {"netuid": 2, "motion": 0}
+    numbers = {"netuid": 3, "motion": 0}
     tasks: list[asyncio.Task[None]] = []
     ending = moment(0, draw)
     try:
@@ -194,6 +195,7 @@ async def run(folder: Path, kills: int, seed: int, say: Callable[[str], object] 
                 *(transfers(books, name) for name in ("sender", "payer")),
                 staking(),
                 weighing(),
+                locking(),
                 founding(lambda: numbers["netuid"]),
                 governing(lambda: numbers["motion"]),
             ]
