@@ -32,6 +32,7 @@ def made(model: str, speeds: dict[int, float], unit: str = "tokens") -> Bench:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.models
 @pytest.mark.timeout(180)
 async def test_a_worker_is_measured_and_its_death_survived(tiny_folder: Path) -> None:
@@ -51,7 +52,7 @@ async def test_a_worker_is_measured_and_its_death_survived(tiny_folder: Path) ->
     assert first.size == 1
     assert first.per_second > 0
     assert first.prompt_per_second > 0
-    assert first.per_cpu_second > 0
+    assert first.per_cpu_second >= 0, "counted in ticks of the clock: of a lap so short there may be none"
     assert 0 < first.first_seconds < 60
     assert first.resident > 100 * MIB, "torch is in there"
     assert 0.5 < first.estimate / first.resident < 2

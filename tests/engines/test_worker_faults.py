@@ -78,6 +78,7 @@ async def warm_engine(process: Process) -> tuple[int, int]:
     return worker, spares[0]
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_under_load_is_replaced_and_nobody_notices(
     tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -59,7 +59,10 @@ def test_distances() -> None:
     assert away("classify", [[0.7, 0.3]], [[0.4, 0.6]]) == pytest.approx([0.3])
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(
+    scope="module",
+    params=[name if name == "minilm" else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
+)
 def computed(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Verifier's rows, honest and cheap rows of a few texts that no limit was measured on."""
     if not (Store().has("minilm") and Store().has("sentences")):
