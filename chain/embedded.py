@@ -282,8 +282,7 @@ class EmbeddedChain:
         life = self._node.head.number + LONGEST_LIFE
         sent = call
         if isinstance(call, CommitTimelocked):
-            lock = await self._node.lock(call.netuid)
-            sent = sealed(call, signer.ss58_address, lock)
+            sent = await sealed(call, signer.ss58_address, self._node.lock)
         signed = sign_call(sent, signer, self._node.genesis_hash, life, self._calls)
         try:
             return await self._node.receive(signed)

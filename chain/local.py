@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from pydantic import TypeAdapter
 
-from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo
+from ranvier.chain.api import LONGEST_WAIT, Advance, CallState, ChainInfo, PulseInfo
 from ranvier.chain.calls import Call, CommitTimelocked
 from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.client import Keypair
@@ -59,6 +59,7 @@ _INTEGER = TypeAdapter(int)
 _TEXT = TypeAdapter(str)
 _CALL_STATE = TypeAdapter(CallState)
 _LOCK = TypeAdapter(Lock)
+_PULSE = TypeAdapter(PulseInfo)
 _NETWORK = TypeAdapter(NetworkInfo)
 _ROOT = TypeAdapter(tuple[RootSeat, ...])
 _DELEGATES = TypeAdapter(tuple[Delegate, ...])
@@ -209,6 +210,14 @@ class LocalChain:
         """Promised weights of a hotkey that are neither revealed nor dropped, oldest first."""
         return await self._get(_COMMITS, f"/v1/subnets/{netuid}/commits/{hotkey}")
 
+    async def lock(self, netuid: int) -> Lock:
+        """What a row that is promised in the next block is sealed to."""
+        return await self._get(_LOCK, f"/v1/subnets/{netuid}/lock")
+
+    async def pulse(self, block: int) -> PulseInfo:
+        """The keys of a block; the private one is told from that block on."""
+        return await self._get(_PULSE, f"/v1/pulse/{block}")
+
     async def genesis(self) -> str:
         """The hash of the chain's genesis."""
         return (await self.info()).genesis
@@ -262,8 +271,7 @@ class LocalChain:
         info, head = await self.info(), await self.block()
         life = math.ceil(deadline / info.block_time) + 2 if info.clock == "wall" else info.longest_life
         if isinstance(call, CommitTimelocked):
-            lock = await self._get(_LOCK, f"/v1/subnets/{call.netuid}/lock")
-            call = sealed(call, signer.ss58_address, lock)
+            call = await sealed(call, signer.ss58_address, self.lock)
         return sign_call(call, signer, info.genesis, head.number + min(life, info.longest_life))
 
     async def _settle(self, signed: SignedCall) -> CallState:

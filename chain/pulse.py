@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ranvier.chain.calls.weights import CommitSealed, CommitTimelocked, SetWeights
-from ranvier.chain.errors import CallRefused
+from ranvier.chain.errors import CallRefused, NotFound
 
 MOST_SEALED: Final = 5000
 """Bytes of a sealed row, as on Subtensor chains: 1236 uids."""
@@ -68,10 +68,15 @@ def seal_row(call: CommitTimelocked, hotkey: str, lock: Lock) -> CommitSealed:
     return CommitSealed(call.netuid, sealed.hex(), lock.round)
 
 
-def sealed(call: CommitTimelocked, hotkey: str, lock: Lock) -> CommitSealed:
-    """As `seal_row`, for clients: raises `CallRefused` for a row that cannot be sealed, before anything is sent."""
+async def sealed(call: CommitTimelocked, hotkey: str, ask: Callable[[int], Awaitable[Lock]]) -> CommitSealed:
+    """As `seal_row`, for clients, with the lock that they `ask` for by netuid.
+
+    Raises `CallRefused`, before anything is sent, for a row that cannot be sealed or a subnet that is not there.
+    """
     try:
-        return seal_row(call, hotkey, lock)
+        return seal_row(call, hotkey, await ask(call.netuid))
+    except NotFound as error:
+        raise CallRefused("SubNetworkDoesNotExist", str(error), call.call) from error
     except ValueError as error:
         raise CallRefused(
             "InputLengthsUnequal", f"{error} (refused before it was sent)", call.call

@@ -80,16 +80,18 @@ async def test_its_key_comes_with_its_block_and_not_before(open_small: Any) -> N
     async with open_small(**locked()) as chain:
         await chain.submit(ROW, "v0")
         (commit,) = await chain.client.commits(1, address("v0"))
-        node = chain.server.node
+        lock = await chain.client.lock(1)
+        assert lock.round >= commit.first_reveal
+        assert lock.public_key == (await chain.client.pulse(lock.round)).public_key
         await to_opening(chain)
-        early = node.pulse(commit.first_reveal)
+        early = await chain.client.pulse(commit.first_reveal)
         assert early.private_key is None
         for block in range(commit.first_reveal):
-            other = node.pulse(block).private_key
+            other = (await chain.client.pulse(block)).private_key
             assert other is not None
             assert open_row(commit.sealed, other, 1, address("v0"), commit.first_reveal) is None
         await chain.client.advance()
-        known = node.pulse(commit.first_reveal)
+        known = await chain.client.pulse(commit.first_reveal)
         assert known.public_key == early.public_key
         assert known.private_key is not None
         found = open_row(commit.sealed, known.private_key, 1, address("v0"), commit.first_reveal)
@@ -149,10 +151,12 @@ async def test_refusals_have_the_chains_names(open_small: Any) -> None:
     async with open_small(**locked()) as chain:
         assert await chain.submit(SetWeights(1, (3,), (1,)), "v0") == "CommitRevealEnabled"
         assert await chain.submit(ROW, "cold") == "HotKeyNotRegisteredInSubNet"
-        round = (await chain.server.node.lock(1)).round
+        round = (await chain.client.lock(1)).round
         for wrong in (round - 5, round + 1000, 0):
             call = CommitSealed(1, "00" * 60, max(0, wrong))
             assert await chain.submit(call, "v0") == "InvalidRevealRound"
+        with pytest.raises(CallRefused, match="SubNetworkDoesNotExist"):
+            await chain.client.submit(replace(ROW, netuid=9), key("v0"))
         with pytest.raises(CallRefused, match="give each uid one"):
             await chain.client.submit(replace(ROW, values=(1,)), key("v0"))
     async with open_small(**locked(commit_reveal=False, folder="open")) as chain:
