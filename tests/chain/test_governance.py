@@ -22,6 +22,7 @@ from ranvier.chain import (
 )
 from ranvier.chain.embedded import EmbeddedChain
 from ranvier.chain.governance import senate, threshold
+from ranvier.chain.records import decode
 from ranvier.chain.root import Seat
 
 TEMPO = SetHyperparameter(1, "tempo", 77)
@@ -123,3 +124,16 @@ async def test_the_whole_chain_is_set_by_motion_only_and_failures_are_told(chain
     await vote(chain, 2, "v0", "v2")
     await chain.carry_out(CloseMotion(2), key("committee-1"))
     assert await chain.subnets() == ()
+
+
+async def test_open_motions_are_whole_after_a_restart(chain: EmbeddedChain) -> None:
+    await chain.carry_out(Propose(TEMPO), key("committee-1"))
+    await vote(chain, 0, "v0")
+    await vote(chain, 0, "v1", approve=False)
+    made = await chain._node.checkpoint()
+    kept = decode(made.records, 0)
+    assert kept.governance == await chain._node.read(lambda state: state.governance)
+    assert (kept.governance.motions[0].ayes, kept.governance.motions[0].nays) == (
+        [address("v0")],
+        [address("v1")],
+    )

@@ -72,7 +72,10 @@ async def test_a_lock_doubles_decays_and_returns(embedded: Opener) -> None:
         assert locks == [LOCK, step(LOCK, 1), step(step(LOCK, 1), 51)]
         assert await locked(chain) == {2: locks[0], 3: locks[1], 4: locks[2]}
         assert await chain.balance(address("cold")) < before
+        held = await chain.balance(address("cold"))
         await chain.carry_out(DissolveSubnet(3), key("cold"))
+        gained = await chain.balance(address("cold")) - held
+        assert 0 <= gained - locks[1] < RAO, "the lock, and the owner's part of one block"
         assert (await told(chain, "NetworkRemoved")) == [
             {"netuid": 3, "owner": address("cold"), "returned": locks[1]}
         ]
@@ -113,6 +116,19 @@ async def test_at_the_limit_the_weakest_that_is_not_immune_gives_way(embedded: O
         await chain.advance(6)
         shares = {s.netuid: s.emission_share for s in await chain.subnets()}
         assert shares[2] == 0, "it inherits no root weights"
+
+
+async def test_immunity_ends_with_its_last_block(embedded: Opener) -> None:
+    async with embedded(subnet_limit=2, subnet_immunity=10) as chain:
+        receipt = await chain.carry_out(founding("a"), key("cold"))
+        await chain.carry_out(DissolveSubnet(1), key("owner"))
+        await chain.carry_out(founding("b"), key("cold"))
+        while chain.height < receipt.block + 8:
+            await chain.advance()
+        assert await refused(chain, founding("c"), "cold") == "AllNetworksInImmunity"
+        later = await chain.carry_out(founding("c"), key("cold"))
+        assert later.block == receipt.block + 10
+        assert [s.name for s in await chain.subnets()] == ["b", "c"]
 
 
 async def test_all_immune_none_gives_way_and_a_limit_grows_by_its_schedule(embedded: Opener) -> None:
