@@ -13,22 +13,28 @@ from ranvier.chain.calls.fields import STRICT, U16, Address, Amount, Netuid
 class AddStake:
     """Move `amount` from the signing coldkey's balance to stake on its `hotkey`.
 
-    `netuid` 0 stakes TAO; another buys that subnet's alpha with it, on chains that have alpha.
+    `netuid` 0 stakes TAO; another buys that subnet's alpha with it, on chains that have alpha. `limit_price` (rao of
+    TAO for one alpha) refuses the whole trade where the price would rise beyond it.
     """
 
     hotkey: Address
     amount: Amount
     netuid: Netuid = 0
+    limit_price: Amount | None = None
     call: Literal["AddStake"] = "AddStake"
 
 
 @dataclass(frozen=True, config=STRICT)
 class RemoveStake:
-    """Move `amount` (of alpha for a `netuid` above 0) from the signing coldkey's stake on `hotkey` to its balance."""
+    """Move `amount` (of alpha for a `netuid` above 0) from the signing coldkey's stake on `hotkey` to its balance.
+
+    `limit_price` (rao of TAO for one alpha) refuses the whole trade where the price would fall below it.
+    """
 
     hotkey: Address
     amount: Amount
     netuid: Netuid = 0
+    limit_price: Amount | None = None
     call: Literal["RemoveStake"] = "RemoveStake"
 
 

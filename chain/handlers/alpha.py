@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ranvier.chain.alpha import buy, quote_buy, quote_sale, restake, take_in
+from ranvier.chain.alpha import buy, of, quote_buy, quote_sale, restake, take_in
 from ranvier.chain.calls import AddStake, MoveStake, RemoveStake
 from ranvier.chain.handlers.context import Context, refuse
+from ranvier.chain.models import RAO
 from ranvier.chain.state import SubnetState
 
 Trade = AddStake | RemoveStake | MoveStake
@@ -15,6 +16,8 @@ def buy_stake(context: Context, call: AddStake, coldkey: str) -> None:
     subnet, ledger = _traded(context, call, call.netuid), context.state.ledger
     _check_amount(context, call, call.amount)
     alpha = _bought(context, call, subnet, call.amount)
+    held = context.state.ledger.pools[call.netuid] + call.amount
+    _check_limit(call, held, of(subnet).reserve - alpha)
     _pace(context, call, (call.netuid, call.hotkey, coldkey))
     ledger.pay_pool(coldkey, call.netuid, call.amount)
     _receive(context, subnet, call.hotkey, coldkey, call.amount)
@@ -33,6 +36,7 @@ def sell_stake(context: Context, call: RemoveStake, coldkey: str) -> None:
     subnet = _traded(context, call, call.netuid)
     _check_held(call, subnet, call.hotkey, coldkey)
     tao = _sold(context, call, subnet, call.hotkey, coldkey)
+    _check_limit(call, context.state.ledger.pools[call.netuid] - tao, of(subnet).reserve + call.amount)
     _pace(context, call, (call.netuid, call.hotkey, coldkey))
     _give(subnet, call.hotkey, coldkey, call.amount, tao)
     context.state.ledger.paid_by_pool(coldkey, call.netuid, tao)
@@ -98,25 +102,21 @@ def _through_pools(
 
 def _receive(context: Context, subnet: SubnetState, hotkey: str, coldkey: str, tao: int) -> None:
     """Alpha for TAO that the pool has."""
-    assert subnet.market is not None, "checked by _traded"
     restake(subnet, hotkey, coldkey, buy(context.state, subnet, tao))
-    subnet.market.flow += tao
+    of(subnet).flow += tao
 
 
 def _give(subnet: SubnetState, hotkey: str, coldkey: str, alpha: int, tao: int) -> None:
     """Alpha into the pool, which is about to pay TAO for it."""
-    assert subnet.market is not None, "checked by _traded"
     restake(subnet, hotkey, coldkey, -alpha)
     take_in(subnet, alpha)
-    subnet.market.flow -= tao
+    of(subnet).flow -= tao
 
 
 def _traded(context: Context, call: Trade, netuid: int) -> SubnetState:
     if not context.state.network.parameters.alpha:
         refuse(call, "SubtokenDisabled", "TAO is staked to hotkeys here, there is no alpha of subnets")
-    subnet = context.subnet(call, netuid)
-    assert subnet.market is not None, "every subnet of a chain with alpha has one"
-    return subnet
+    return context.subnet(call, netuid)
 
 
 def _check_amount(context: Context, call: Trade, tao: int) -> None:
@@ -125,11 +125,29 @@ def _check_amount(context: Context, call: Trade, tao: int) -> None:
         refuse(call, "AmountTooLow", f"{tao} rao; a trade is of {max(1, least)} rao at least")
 
 
+def refuse_limit_of_tao(call: AddStake | RemoveStake) -> None:
+    """TAO on root is no trade: its price is one, and a limit is a mistake."""
+    if call.limit_price is not None:
+        refuse(call, "ValueNotInBounds", "a limit_price is for trades of alpha; name a netuid above 0")
+
+
+def _check_limit(call: AddStake | RemoveStake, tao: int, reserve: int) -> None:
+    """Against the price at which the trade would leave the pool, exactly."""
+    if call.limit_price is None:
+        return
+    after, limit = tao * RAO, call.limit_price * reserve
+    if after > limit if isinstance(call, AddStake) else after < limit:
+        refuse(
+            call,
+            "SlippageTooHigh",
+            f"the price would be {after // reserve} rao, the limit is {call.limit_price}",
+        )
+
+
 def _check_held(call: RemoveStake | MoveStake, subnet: SubnetState, hotkey: str, coldkey: str) -> None:
-    assert subnet.market is not None, "checked by _traded"
     if call.amount == 0:
         refuse(call, "StakeToWithdrawIsZero", "name an amount above zero")
-    held = subnet.market.stake_of(hotkey, coldkey)
+    held = of(subnet).stake_of(hotkey, coldkey)
     if held < call.amount:
         refuse(
             call,
@@ -151,11 +169,10 @@ def _sold(
     context: Context, call: RemoveStake | MoveStake, subnet: SubnetState, hotkey: str, coldkey: str
 ) -> int:
     """What the pool pays; less than the minimum is for who sells all of it only."""
-    assert subnet.market is not None, "checked by _traded"
     tao = quote_sale(context.state, subnet, call.amount)
     if not tao:
         refuse(call, "InsufficientLiquidity", f"the pool of subnet {subnet.netuid} has no TAO to give for it")
-    if subnet.market.stake_of(hotkey, coldkey) > call.amount:
+    if of(subnet).stake_of(hotkey, coldkey) > call.amount:
         _check_amount(context, call, tao)
     return tao
 

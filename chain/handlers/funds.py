@@ -7,7 +7,7 @@ from typing import Final
 
 from ranvier.chain.calls import AddStake, Faucet, MoveStake, RemoveStake, Transfer
 from ranvier.chain.emission import RAO_SUPPLY
-from ranvier.chain.handlers.alpha import buy_stake, sell_stake, swap_stake
+from ranvier.chain.handlers.alpha import buy_stake, refuse_limit_of_tao, sell_stake, swap_stake
 from ranvier.chain.handlers.context import Context, Handler, refuse
 
 FAUCET_INTERVAL: Final = 10
@@ -24,6 +24,7 @@ def add_stake(context: Context, call: AddStake, coldkey: str) -> None:
     if call.netuid != 0:
         buy_stake(context, call, coldkey)
         return
+    refuse_limit_of_tao(call)
     _check_least(context, call, call.hotkey, coldkey, ledger.stake_of(call.hotkey, coldkey) + call.amount)
     _check_pace(context, call, (call.hotkey, coldkey), "StakeRateLimitExceeded")
     ledger.stake(coldkey, call.hotkey, call.amount, context.block)
@@ -36,6 +37,7 @@ def remove_stake(context: Context, call: RemoveStake, coldkey: str) -> None:
         _check_open(context, call, call.hotkey, coldkey)
         sell_stake(context, call, coldkey)
         return
+    refuse_limit_of_tao(call)
     held = _withdrawable(context, call, call.hotkey, coldkey)
     _check_pace(context, call, (call.hotkey, coldkey), "UnstakeRateLimitExceeded")
     ledger, amount = context.state.ledger, call.amount

@@ -135,11 +135,17 @@ def _timelocked(call: CommitTimelocked, sealed: Sealed) -> tuple[RawCall, ...]:
 
 
 def _add_stake(call: AddStake) -> tuple[RawCall, ...]:
-    return (_ours("add_stake", hotkey=call.hotkey, netuid=call.netuid, amount_staked=call.amount),)
+    given = {"hotkey": call.hotkey, "netuid": call.netuid, "amount_staked": call.amount}
+    if call.limit_price is not None:
+        return (_ours("add_stake_limit", **given, limit_price=call.limit_price, allow_partial=False),)
+    return (_ours("add_stake", **given),)
 
 
 def _remove_stake(call: RemoveStake) -> tuple[RawCall, ...]:
-    return (_ours("remove_stake", hotkey=call.hotkey, netuid=call.netuid, amount_unstaked=call.amount),)
+    given = {"hotkey": call.hotkey, "netuid": call.netuid, "amount_unstaked": call.amount}
+    if call.limit_price is not None:
+        return (_ours("remove_stake_limit", **given, limit_price=call.limit_price, allow_partial=False),)
+    return (_ours("remove_stake", **given),)
 
 
 def _move_stake(call: MoveStake) -> tuple[RawCall, ...]:

@@ -107,6 +107,23 @@ def test_a_trade_that_cannot_be_is_refused(call: Call, name: str) -> None:
     assert block(first_state(born), born, (RICH, call)) == [name]
 
 
+def test_a_trade_beyond_its_limit_price_is_refused_whole() -> None:
+    born = genesis()
+    state = first_state(born)
+    twin = first_state(born)
+    assert block(twin, born, (RICH, AddStake(VALI, 7 * TAO, 1))) == [None]
+    after, reserve = twin.ledger.pools[1] * TAO, market(twin).reserve
+    above = -(-after // reserve)
+    assert block(state, born, (RICH, AddStake(VALI, 7 * TAO, 1, above - 1))) == ["SlippageTooHigh"]
+    assert state.ledger.balance(RICH) == 10_000 * TAO
+    state = first_state(born)
+    assert block(state, born, (RICH, AddStake(VALI, 7 * TAO, 1, above))) == [None]
+    held = market(state).stake_of(VALI, RICH)
+    assert block(state, born, (RICH, RemoveStake(VALI, held, 1, 2 * TAO))) == ["SlippageTooHigh"]
+    assert block(state, born, (RICH, RemoveStake(VALI, held, 1, TAO // 2))) == [None]
+    assert block(state, born, (RICH, AddStake(VALI, TAO, 0, TAO))) == ["ValueNotInBounds"]
+
+
 def test_a_pool_without_liquidity_refuses() -> None:
     born = Genesis.model_validate({**genesis(emission="root").model_dump(), "subnets": [{"name": "dry"}]})
     state = first_state(born)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ranvier.chain import Genesis, Wallet, preset_genesis
+from ranvier.chain import Genesis, Wallet, local_network, preset_genesis
 from ranvier.neurons.cli import app
 from ranvier.neurons.cli.tables import show
 from ranvier.neurons.errors import ConfigError
@@ -58,7 +59,23 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     easy = genesis.new_subnet.model_copy(
         update={"difficulty": 16, "min_difficulty": 16, "work_allowed": True}
     )
-    genesis.model_copy(update={"new_subnet": easy}).write(folder / "genesis.json")
+    with served(genesis.model_copy(update={"new_subnet": easy}), folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def alpha_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A chain whose subnets have alpha."""
+    folder = tmp_path_factory.mktemp("alpha")
+    Wallet.create_plain("owner", "default", folder / "wallets")
+    genesis = preset_genesis("local", era="y2", block_time=0.1, network=local_network(alpha=True))
+    with served(genesis, folder) as found:
+        yield found
+
+
+@contextmanager
+def served(genesis: Genesis, folder: Path) -> Iterator[Desk]:
+    genesis.write(folder / "genesis.json")
     process = subprocess.Popen(
         [
             *(
@@ -80,6 +97,29 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     yield Desk(found[1], folder / "wallets")
     process.terminate()
     process.communicate(timeout=20)
+
+
+def test_alpha_is_bought_moved_and_sold_by_commands(alpha_desk: Desk) -> None:
+    desk = alpha_desk
+    desk.say("faucet", wallet="owner")
+    desk.say("subnets", "create", "mine", "--yes", wallet="owner")
+    desk.say("stake", "add", "50", "--netuid", "1", wallet="owner")
+    held = {row["netuid"]: row for row in desk.json("stake", "list", wallet="owner")}
+    assert held[1]["stake"] > 30  # beside it lies what the owner is paid
+    assert held[1]["worth"] > 40
+    message = desk.say(
+        *("stake", "add", "5", "--netuid", "1", "--limit-price", "0.1"),
+        wallet="owner",
+        code=ExitCode.CHAIN_REFUSED,
+    )
+    assert "SlippageTooHigh" in message
+    desk.say("stake", "move", "10", "--to", "default", "--from-netuid", "1", wallet="owner")
+    held = {row["netuid"]: row for row in desk.json("stake", "list", wallet="owner")}
+    assert held[0]["stake"] > 10
+    desk.say("stake", "remove", "5", "--netuid", "1", "--limit-price", "0.5", wallet="owner")
+    assert "alpha of subnet 1" in desk.say(
+        "account", Wallet("owner", "default", desk.wallets).coldkey_address()
+    )
 
 
 def test_a_life_by_commands(desk: Desk) -> None:

@@ -50,6 +50,8 @@ def account(
     typer.echo(
         f"  free {found.free / RAO:.4f}, staked {staked / RAO:.4f}, locked {found.locked / RAO:.4f} TAO"
     )
+    for one in found.alpha:
+        typer.echo(f"  alpha of subnet {one.netuid}: {one.alpha / RAO:.4f}, worth {one.worth / RAO:.4f} TAO")
     typer.echo(f"  hotkeys {len(found.hotkeys)}, subnets {', '.join(map(str, found.subnets)) or 'none'}")
     curve("free and staked", [(one.block, (one.free + one.staked) / RAO) for one in points], unit="TAO")
 

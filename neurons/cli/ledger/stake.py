@@ -8,6 +8,7 @@ import typer
 
 from ranvier.neurons.cli.ledger.options import (
     DEFAULT_WALLETS,
+    MOST_NETUID,
     AsJson,
     Hotkey,
     Netuid,
@@ -22,23 +23,32 @@ from ranvier.neurons.cli.tables import show
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Stake TAO to hotkeys, move it, take it back."
 )
-Amount = Annotated[str, typer.Argument(help="TAO, e.g. 12.5.")]
+Amount = Annotated[str, typer.Argument(help="TAO, e.g. 12.5; alpha where it leaves a subnet.")]
+Of = Annotated[
+    int, typer.Option("--netuid", min=0, max=MOST_NETUID, help="A subnet, whose alpha is staked; 0: TAO.")
+]
+Limit = Annotated[
+    str | None,
+    typer.Option(help="TAO for one alpha beyond which the trade may not move the price, e.g. 0.02."),
+]
 
 
 @app.command()
 def add(
     amount: Amount,
     hotkey: Hotkey = "default",
+    netuid: Of = 0,
+    limit_price: Limit = None,
     name: WalletName = "default",
     wallets: Wallets = DEFAULT_WALLETS,
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """From the wallet's balance to a hotkey: its own, or a delegate's."""
+    """From the wallet's balance to a hotkey: its own, or a delegate's. On a subnet the TAO buys its alpha."""
     from ranvier.chain import AddStake
 
     value = rao(amount)
-    call = AddStake(hotkey_address(name, hotkey, wallets), value)
+    call = AddStake(hotkey_address(name, hotkey, wallets), value, netuid, _limit(limit_price))
     send(network, call, coldkey(name, wallets), as_json=as_json)
 
 
@@ -46,16 +56,18 @@ def add(
 def remove(
     amount: Amount,
     hotkey: Hotkey = "default",
+    netuid: Of = 0,
+    limit_price: Limit = None,
     name: WalletName = "default",
     wallets: Wallets = DEFAULT_WALLETS,
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Back to the wallet's balance."""
+    """Back to the wallet's balance; alpha of a subnet is sold."""
     from ranvier.chain import RemoveStake
 
     value = rao(amount)
-    call = RemoveStake(hotkey_address(name, hotkey, wallets), value)
+    call = RemoveStake(hotkey_address(name, hotkey, wallets), value, netuid, _limit(limit_price))
     send(network, call, coldkey(name, wallets), as_json=as_json)
 
 
@@ -64,17 +76,26 @@ def move(
     amount: Amount,
     to: Annotated[str, typer.Option(help="Hotkey's name in the wallet, or any hotkey's address.")],
     hotkey: Hotkey = "default",
+    origin_netuid: Annotated[
+        int, typer.Option("--from-netuid", min=0, max=MOST_NETUID, help="Subnet that it leaves; 0: TAO.")
+    ] = 0,
+    netuid: Of = 0,
     name: WalletName = "default",
     wallets: Wallets = DEFAULT_WALLETS,
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """From one hotkey to another."""
+    """From one hotkey to another, or between subnets: then one alpha is sold and the other bought."""
     from ranvier.chain import MoveStake
 
     value = rao(amount)
     origin, target = (hotkey_address(name, one, wallets) for one in (hotkey, to))
-    send(network, MoveStake(origin, target, value), coldkey(name, wallets), as_json=as_json)
+    call = MoveStake(origin, target, value, origin_netuid, netuid)
+    send(network, call, coldkey(name, wallets), as_json=as_json)
+
+
+def _limit(text: str | None) -> int | None:
+    return None if text is None else rao(text)
 
 
 @app.command("list")
@@ -84,13 +105,24 @@ def list_stakes(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """What the wallet has on which hotkeys, TAO."""
+    """What the wallet has on which hotkeys: TAO, and alpha of subnets with the TAO that it would sell for."""
     from ranvier.chain import RAO
 
     address = wallet(name, "default", wallets).coldkey_address()
     found = ask_local(network, lambda chain: chain.account(address))
-    rows = [(one.hotkey, one.rao / RAO, one.hotkey in found.hotkeys) for one in found.stakes]
-    show(("hotkey", "stake", "own"), rows, as_json=as_json, title=f"stakes of {name} ({address})")
+    rows = [
+        (one.hotkey, one.rao / RAO, one.hotkey in found.hotkeys, 0, one.rao / RAO) for one in found.stakes
+    ]
+    rows += [
+        (one.hotkey, one.alpha / RAO, one.hotkey in found.hotkeys, one.netuid, one.worth / RAO)
+        for one in found.alpha
+    ]
+    show(
+        ("hotkey", "stake", "own", "netuid", "worth"),
+        rows,
+        as_json=as_json,
+        title=f"stakes of {name} ({address})",
+    )
 
 
 @app.command()
