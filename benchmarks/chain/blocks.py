@@ -28,6 +28,7 @@ from ranvier.chain.birth import first_state
 from ranvier.chain.calls import SetWeights
 from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.hyperparameters import Hyperparameters
+from ranvier.chain.network import NetworkParameters
 from ranvier.chain.pool import Waiting
 from ranvier.chain.records import encode, names
 from ranvier.chain.runtime import next_block
@@ -41,6 +42,7 @@ TEMPO: Final = 360
 LONGER: Final = 40
 """Blocks beyond a tempo."""
 TAO: Final = 10**9
+ALPHA: Final = "y2 with alpha"
 MEAN, WORST, MEMORY = Bar(25), Bar(150), Bar(1000)
 
 
@@ -59,10 +61,10 @@ class Spent:
 
 
 def run(options: Options) -> Found:
-    """Both eras, each in a process of its own."""
+    """Both eras, and that of 2026 with alpha, each in a process of its own."""
     subnets, tempo = (2, 30) if options.quick else (SUBNETS, TEMPO)
     figures: list[Figure] = []
-    for era in ("2024", "y2"):
+    for era in ("2024", "y2", ALPHA):
         spent = _apart(era, subnets, tempo, options.seed)
         what = f"a block of {subnets} subnets x {NEURONS} neurons, era {era}"
         figures += [
@@ -130,7 +132,11 @@ def _block(store: Store, state: ChainState, genesis: Genesis, calls: list[Waitin
 def _genesis(era: str, subnets: int, tempo: int) -> Genesis:
     settings = Hyperparameters(tempo=tempo, weights_rate_limit=0)
     chain = [_subnet(number, settings) for number in range(subnets)]
-    return Genesis.model_validate({"name": "large", "era": era, "clock": "manual", "subnets": chain})
+    rules: dict[str, object] = {"era": era}
+    if era == ALPHA:
+        chain = [subnet.model_copy(update={"pool": 1000 * TAO}) for subnet in chain]
+        rules = {"era": "y2", "network": NetworkParameters(alpha=True, emission="price")}
+    return Genesis.model_validate({"name": "large", **rules, "clock": "manual", "subnets": chain})
 
 
 def _subnet(number: int, settings: Hyperparameters) -> GenesisSubnet:
