@@ -132,7 +132,7 @@ def _average(state: ChainState, subnet: SubnetState) -> None:
 def divided(state: ChainState, subnet: SubnetState, payments: Iterable[Payment]) -> tuple[Payment, ...]:
     """The payments of an epoch with root's part of the dividends apart; the miners of the owner's own get nothing.
 
-    A validator's dividends count for root and for alpha by what it validates with; each side is then scaled to
+    Dividends count for root and for alpha by the stake on the hotkey itself; each side is then scaled to
     its part of the whole. Without root's stake behind any dividends all of them are alpha's.
     """
     market, ledger = of(subnet), state.ledger
