@@ -106,18 +106,21 @@ def main() -> int:
     if not (line := sys.stdin.readline()):  # our parent ended before it needed us
         return 0
     plan, parent = WorkerPlan.model_validate_json(line), _Parent()
-    if plan.memory:
-        memory.limit(plan.memory)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s worker: %(message)s")
     try:
         if plan.llama:
             from ranvier.engines.llama import serve
 
+            if plan.memory:
+                memory.limit(plan.memory)
             asyncio.run(serve(plan, lambda ready: _say(say, ready), parent.gone))
         else:
             host = _load(plan)
-            if plan.memory:
+            if (
+                plan.memory
+            ):  # only now: libraries that get no memory while they are imported end the process wordlessly
                 memory.check(plan.memory)
+                memory.limit(plan.memory)
             asyncio.run(_serve(host, plan, say, parent))
     except EngineError as error:
         _say(say, WorkerReady(error=str(error), kind=type(error).__name__))
