@@ -175,6 +175,7 @@ class Anybody:
             "nonce": lambda: self.dice.randrange(100),
             "work": lambda: "0" * 64,
             "version": lambda: 1,
+            "limit_price": lambda: self.dice.choice([None, None, 0, TAO, MOST]),
         }
         names = [field.name for field in dataclasses.fields(kind) if field.name != "call"]
         if kind in (SetHyperparameter, SetNetworkParameter):
