@@ -51,7 +51,8 @@ class Transfer:
 class MoveStake:
     """Move `amount` of the signing coldkey's stake from one hotkey to another.
 
-    The netuids say which alpha is moved into which, on chains that have alpha; 0 is TAO.
+    The netuids say which alpha is moved into which, on chains that have alpha; 0 is TAO. `limit_price` (1e-9 of what is
+    bought for one of what is sold) refuses the whole trade where the ratio of the two prices would fall below it.
     """
 
     origin: Address
@@ -59,6 +60,7 @@ class MoveStake:
     amount: Amount
     origin_netuid: Netuid = 0
     netuid: Netuid = 0
+    limit_price: Amount | None = None
     call: Literal["MoveStake"] = "MoveStake"
 
 

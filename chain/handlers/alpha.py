@@ -57,14 +57,15 @@ def swap_stake(context: Context, call: MoveStake, coldkey: str) -> None:
     if origin is not None:
         _check_held(call, origin, call.origin, coldkey)
     if origin is not None and origin is target:
+        refuse_needless_limit(call)
         if call.origin == call.hotkey:
             refuse(call, "SameHotkey", "name two hotkeys, or two subnets")
         _pace(context, call, (call.netuid, call.origin, coldkey), (call.netuid, call.hotkey, coldkey))
         restake(origin, call.origin, coldkey, -call.amount)
         restake(origin, call.hotkey, coldkey, call.amount)
-        tao = 0
+        tao, got = 0, call.amount
     else:
-        tao = _through_pools(context, call, coldkey, origin, target)
+        tao, got = _through_pools(context, call, coldkey, origin, target)
     context.tell(
         "StakeMoved",
         origin=call.origin,
@@ -74,18 +75,22 @@ def swap_stake(context: Context, call: MoveStake, coldkey: str) -> None:
         origin_netuid=call.origin_netuid,
         netuid=call.netuid,
         tao=tao,
+        got=got,
     )
 
 
 def _through_pools(
     context: Context, call: MoveStake, coldkey: str, origin: SubnetState | None, target: SubnetState | None
-) -> int:
+) -> tuple[int, int]:
+    """TAO that went through, and what came out at the other end."""
     ledger, tao = context.state.ledger, call.amount
     if origin is not None:
         tao = _sold(context, call, origin, call.origin, coldkey)
+    alpha = 0
     if target is not None:
         _check_amount(context, call, tao)
-        _bought(context, call, target, tao)
+        alpha = _bought(context, call, target, tao)
+    _check_ratio(context, call, origin, target, tao, alpha)
     _pace(context, call, (call.origin_netuid, call.origin, coldkey), (call.netuid, call.hotkey, coldkey))
     if origin is None:
         ledger.stake_into_pool(call.netuid, call.origin, coldkey, tao)
@@ -97,7 +102,7 @@ def _through_pools(
             ledger.between_pools(call.origin_netuid, call.netuid, tao)
     if target is not None:
         _receive(context, target, call.hotkey, coldkey, tao)
-    return tao
+    return tao, alpha if target is not None else tao
 
 
 def _receive(context: Context, subnet: SubnetState, hotkey: str, coldkey: str, tao: int) -> None:
@@ -125,10 +130,10 @@ def _check_amount(context: Context, call: Trade, tao: int) -> None:
         refuse(call, "AmountTooLow", f"{tao} rao; a trade is of {max(1, least)} rao at least")
 
 
-def refuse_limit_of_tao(call: AddStake | RemoveStake) -> None:
-    """TAO on root is no trade: its price is one, and a limit is a mistake."""
+def refuse_needless_limit(call: Trade) -> None:
+    """TAO on root, and alpha that only changes its hotkey, are no trades: a limit is a mistake."""
     if call.limit_price is not None:
-        refuse(call, "ValueNotInBounds", "a limit_price is for trades of alpha; name a netuid above 0")
+        refuse(call, "ValueNotInBounds", "a limit_price is for trades of alpha; nothing is traded here")
 
 
 def _check_limit(call: AddStake | RemoveStake, tao: int, reserve: int) -> None:
@@ -141,6 +146,31 @@ def _check_limit(call: AddStake | RemoveStake, tao: int, reserve: int) -> None:
             call,
             "SlippageTooHigh",
             f"the price would be {after // reserve} rao, the limit is {call.limit_price}",
+        )
+
+
+def _check_ratio(
+    context: Context,
+    call: MoveStake,
+    origin: SubnetState | None,
+    target: SubnetState | None,
+    tao: int,
+    alpha: int,
+) -> None:
+    """Against the ratio of the prices at which the trade would leave both pools, exactly; that of TAO is one."""
+    if call.limit_price is None:
+        return
+    pools, sold, bought = context.state.ledger.pools, (1, 1), (1, 1)
+    if origin is not None:
+        sold = pools[origin.netuid] - tao, of(origin).reserve + call.amount
+    if target is not None:
+        bought = pools[target.netuid] + tao, of(target).reserve - alpha
+    whole, part = sold[0] * bought[1] * RAO, sold[1] * bought[0]
+    if whole < call.limit_price * part:
+        refuse(
+            call,
+            "SlippageTooHigh",
+            f"the ratio would be {whole // part} / 1e9, the limit is {call.limit_price}",
         )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from ranvier.chain.calls import AddStake, Faucet, MoveStake, RemoveStake, Transfer
 from ranvier.chain.emission import RAO_SUPPLY
-from ranvier.chain.handlers.alpha import buy_stake, refuse_limit_of_tao, sell_stake, swap_stake
+from ranvier.chain.handlers.alpha import buy_stake, refuse_needless_limit, sell_stake, swap_stake
 from ranvier.chain.handlers.context import Context, Handler, refuse
 
 FAUCET_INTERVAL: Final = 10
@@ -24,7 +24,7 @@ def add_stake(context: Context, call: AddStake, coldkey: str) -> None:
     if call.netuid != 0:
         buy_stake(context, call, coldkey)
         return
-    refuse_limit_of_tao(call)
+    refuse_needless_limit(call)
     _check_least(context, call, call.hotkey, coldkey, ledger.stake_of(call.hotkey, coldkey) + call.amount)
     _check_pace(context, call, (call.hotkey, coldkey), "StakeRateLimitExceeded")
     ledger.stake(coldkey, call.hotkey, call.amount, context.block)
@@ -37,7 +37,7 @@ def remove_stake(context: Context, call: RemoveStake, coldkey: str) -> None:
         _check_open(context, call, call.hotkey, coldkey)
         sell_stake(context, call, coldkey)
         return
-    refuse_limit_of_tao(call)
+    refuse_needless_limit(call)
     held = _withdrawable(context, call, call.hotkey, coldkey)
     _check_pace(context, call, (call.hotkey, coldkey), "UnstakeRateLimitExceeded")
     ledger, amount = context.state.ledger, call.amount
@@ -52,6 +52,7 @@ def move_stake(context: Context, call: MoveStake, coldkey: str) -> None:
     if (call.origin_netuid, call.netuid) != (0, 0):
         _swap(context, call, coldkey)
         return
+    refuse_needless_limit(call)
     if call.origin == call.hotkey:
         refuse(call, "SameHotkey", "name two hotkeys")
     held = _withdrawable(context, call, call.origin, coldkey)

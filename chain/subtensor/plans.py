@@ -149,16 +149,16 @@ def _remove_stake(call: RemoveStake) -> tuple[RawCall, ...]:
 
 
 def _move_stake(call: MoveStake) -> tuple[RawCall, ...]:
-    return (
-        _ours(
-            "move_stake",
-            origin_hotkey=call.origin,
-            destination_hotkey=call.hotkey,
-            origin_netuid=call.origin_netuid,
-            destination_netuid=call.netuid,
-            alpha_amount=call.amount,
-        ),
-    )
+    given = {
+        "origin_hotkey": call.origin,
+        "destination_hotkey": call.hotkey,
+        "origin_netuid": call.origin_netuid,
+        "destination_netuid": call.netuid,
+        "alpha_amount": call.amount,
+    }
+    if call.limit_price is not None:
+        return (_ours("move_stake_limit", **given, limit_price=call.limit_price, allow_partial=False),)
+    return (_ours("move_stake", **given),)
 
 
 def _increase_take(call: IncreaseTake) -> tuple[RawCall, ...]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -27,7 +31,8 @@ from ranvier.chain.network import NetworkParameters
 from ranvier.chain.policies import known_shares
 from ranvier.chain.pool import Waiting
 from ranvier.chain.presets import local_hyperparameters, local_network, preset_genesis
-from ranvier.chain.records import decode, state_hash
+from ranvier.chain.quotes import quote
+from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.rules import rules_of
 from ranvier.chain.runtime import next_block
 from ranvier.chain.state import TAO_WEIGHT, ChainState
@@ -122,6 +127,54 @@ def test_a_trade_beyond_its_limit_price_is_refused_whole() -> None:
     assert block(state, born, (RICH, RemoveStake(VALI, held, 1, 2 * TAO))) == ["SlippageTooHigh"]
     assert block(state, born, (RICH, RemoveStake(VALI, held, 1, TAO // 2))) == [None]
     assert block(state, born, (RICH, AddStake(VALI, TAO, 0, TAO))) == ["ValueNotInBounds"]
+
+
+@pytest.mark.parametrize(("place", "to"), [(0, 1), (1, 0), (1, 2)])
+def test_a_move_beyond_its_limit_ratio_is_refused_whole(place: int, to: int) -> None:
+    """The limit is the ratio of the prices after both trades, to the last of its 1e-9; quotes say the same."""
+    born = genesis()
+    start = first_state(born)
+    block(start, born, (STAKER, MoveStake(VALI, VALI, 30 * TAO, 0, 1)))
+    amount = 5 * TAO
+    move = MoveStake(VALI, WORK, amount, place, to)
+    free = copy.deepcopy(start)
+    assert block(free, born, (STAKER, move)) == [None]
+    sold, bought = (
+        Fraction(1) if netuid == 0 else Fraction(free.ledger.pools[netuid], market(free, netuid).reserve)
+        for netuid in (place, to)
+    )
+    limit = math.floor(sold / bought * TAO)
+    tight = copy.deepcopy(start)
+    assert block(tight, born, (STAKER, replace(move, limit_price=limit + 1))) == ["SlippageTooHigh"]
+    still = copy.deepcopy(start)
+    block(still, born)
+    assert state_hash(tight) != state_hash(free)
+    assert encode(tight, names(tight)) == {**encode(still, names(still)), **head_of(tight)}
+    assert block(copy.deepcopy(start), born, (STAKER, replace(move, limit_price=limit))) == [None]
+    # What an explorer tells gives the same numbers beforehand.
+    markets = [subnet_detail(still, rules_of("y2"), n).market if n else None for n in (place, to)]
+    told = quote(markets[0], markets[1], amount)
+    held = free.ledger.stake_of(WORK, STAKER) if to == 0 else market(free, to).stake_of(WORK, STAKER)
+    assert told.got == held
+    ratio = sold / bought
+    assert told.after == pytest.approx(float(1 / ratio if place == 0 else ratio))
+    assert min(told.before, told.after) < told.fill < max(told.before, told.after)
+    assert 0.01 < told.slippage < 0.5
+
+
+def head_of(state: ChainState) -> dict[str, str | None]:
+    """Records that another block's hash alone changes."""
+    return encode(state, [name for name in names(state) if name.startswith(("head", "recent"))])
+
+
+@pytest.mark.parametrize(("place", "to"), [(0, 0), (1, 1)])
+def test_where_nothing_is_traded_a_limit_is_a_mistake(place: int, to: int) -> None:
+    born = genesis()
+    state = first_state(born)
+    block(state, born, (STAKER, MoveStake(VALI, VALI, 30 * TAO, 0, 1)))
+    move = MoveStake(VALI, WORK, TAO, place, to, TAO)
+    assert block(state, born, (STAKER, move)) == ["ValueNotInBounds"]
+    assert block(state, born, (STAKER, replace(move, limit_price=None))) == [None]
 
 
 def test_a_pool_without_liquidity_refuses() -> None:

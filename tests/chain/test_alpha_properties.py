@@ -64,15 +64,24 @@ class AlphaLedgers(Ledgers):
     def sell(self, signer: str, hotkey: str, amount: int, netuid: int) -> None:
         self.queue(signer, RemoveStake(hotkey, amount, netuid))
 
-    @rule(netuid=places, which=st.integers(0, 20), part=st.sampled_from([1, 2, 3]), to=places, onto=known)
-    def swap_what_is_held(self, netuid: int, which: int, part: int, to: int, onto: str) -> None:
+    @rule(
+        netuid=places,
+        which=st.integers(0, 20),
+        part=st.sampled_from([1, 2, 3]),
+        to=places,
+        onto=known,
+        limit=st.sampled_from([None, None, 0, TAO // 2, TAO, 10 * TAO]),
+    )
+    def swap_what_is_held(
+        self, netuid: int, which: int, part: int, to: int, onto: str, limit: int | None
+    ) -> None:
         """Some stake there really is, so that trades are carried out and not refused only."""
         subnet = self.state.subnets.get(netuid)
         by_hotkey = self.state.ledger.stakes if subnet is None else subnet.market.stakes  # type: ignore[union-attr]
         held = [(hot, cold, alpha) for hot, by in by_hotkey.items() for cold, alpha in by.items()]
         if held and (netuid == 0 or subnet is not None):
             hotkey, coldkey, alpha = held[which % len(held)]
-            self.queue(coldkey, MoveStake(hotkey, onto, alpha // part, netuid, to))
+            self.queue(coldkey, MoveStake(hotkey, onto, alpha // part, netuid, to, limit))
             self.queue(coldkey, RemoveStake(hotkey, alpha // 5, netuid))
             self.advance()
 

@@ -103,7 +103,17 @@ def test_alpha_is_bought_moved_and_sold_by_commands(alpha_desk: Desk) -> None:
     desk = alpha_desk
     desk.say("faucet", wallet="owner")
     desk.say("subnets", "create", "mine", "--yes", wallet="owner")
-    desk.say("stake", "add", "50", "--netuid", "1", wallet="owner")
+    said = " ".join(desk.say("stake", "add", "50", "--netuid", "1", wallet="owner").split())
+    found = re.match(
+        r"expected: (\S+) alpha of subnet 1 for 50.0000 TAO, at (\S+) TAO; the price goes from (\S+) to (\S+), slippage"
+        r" (\S+)% AddStake was carried out in block \d+: (\S+) alpha of subnet 1$",
+        said,
+    )
+    assert found is not None, said
+    wanted, fill, before, after, slippage, got = map(float, found.groups())
+    assert before < fill < after
+    assert slippage == pytest.approx(100 * (fill / before - 1), abs=0.02)
+    assert got == pytest.approx(wanted, rel=0.05)  # a few blocks have moved the pool meanwhile
     held = {row["netuid"]: row for row in desk.json("stake", "list", wallet="owner")}
     assert held[1]["stake"] > 30  # beside it lies what the owner is paid
     assert held[1]["worth"] > 40
@@ -113,10 +123,18 @@ def test_alpha_is_bought_moved_and_sold_by_commands(alpha_desk: Desk) -> None:
         code=ExitCode.CHAIN_REFUSED,
     )
     assert "SlippageTooHigh" in message
-    desk.say("stake", "move", "10", "--to", "default", "--from-netuid", "1", wallet="owner")
+    move = ("stake", "move", "10", "--to", "default", "--from-netuid", "1")
+    message = desk.say(*move, "--limit-price", "90", wallet="owner", code=ExitCode.CHAIN_REFUSED)
+    assert "SlippageTooHigh" in message
+    moved = desk.json(*move, "--limit-price", "0.1", wallet="owner")
+    assert moved["got"] == pytest.approx(moved["expected"]["got"], rel=0.05)
+    assert moved["expected"]["after"] < moved["expected"]["fill"] < moved["expected"]["before"]
     held = {row["netuid"]: row for row in desk.json("stake", "list", wallet="owner")}
     assert held[0]["stake"] > 10
     desk.say("stake", "remove", "5", "--netuid", "1", "--limit-price", "0.5", wallet="owner")
+    assert desk.say("stake", "add", "1", wallet="owner").startswith(
+        "AddStake was carried out"
+    )  # TAO: no trade
     assert "alpha of subnet 1" in desk.say(
         "account", Wallet("owner", "default", desk.wallets).coldkey_address()
     )

@@ -18,6 +18,7 @@ from ranvier.neurons.cli.ledger.options import (
     rao,
 )
 from ranvier.neurons.cli.ledger.session import ask_local, coldkey, hotkey_address, send, wallet
+from ranvier.neurons.cli.ledger.trades import send_trade
 from ranvier.neurons.cli.tables import show
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def add(
 
     value = rao(amount)
     call = AddStake(hotkey_address(name, hotkey, wallets), value, netuid, _limit(limit_price))
-    send(network, call, coldkey(name, wallets), as_json=as_json)
+    send_trade(network, call, coldkey(name, wallets), as_json=as_json)
 
 
 @app.command()
@@ -68,7 +69,7 @@ def remove(
 
     value = rao(amount)
     call = RemoveStake(hotkey_address(name, hotkey, wallets), value, netuid, _limit(limit_price))
-    send(network, call, coldkey(name, wallets), as_json=as_json)
+    send_trade(network, call, coldkey(name, wallets), as_json=as_json)
 
 
 @app.command()
@@ -80,6 +81,12 @@ def move(
         int, typer.Option("--from-netuid", min=0, max=MOST_NETUID, help="Subnet that it leaves; 0: TAO.")
     ] = 0,
     netuid: Of = 0,
+    limit_price: Annotated[
+        str | None,
+        typer.Option(
+            help="What is bought for one of what is sold, below which that ratio may not fall; TAO at --netuid 0."
+        ),
+    ] = None,
     name: WalletName = "default",
     wallets: Wallets = DEFAULT_WALLETS,
     network: Network = "local",
@@ -90,8 +97,8 @@ def move(
 
     value = rao(amount)
     origin, target = (hotkey_address(name, one, wallets) for one in (hotkey, to))
-    call = MoveStake(origin, target, value, origin_netuid, netuid)
-    send(network, call, coldkey(name, wallets), as_json=as_json)
+    call = MoveStake(origin, target, value, origin_netuid, netuid, _limit(limit_price))
+    send_trade(network, call, coldkey(name, wallets), as_json=as_json)
 
 
 def _limit(text: str | None) -> int | None:
