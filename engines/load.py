@@ -16,22 +16,40 @@ KINDS: Final = ("text", "image", "classify", "embed")
 PRUNED: Final = "-pruned"
 PRUNED_SHARE: Final = 13 / 15
 """The share of layers that a ``-pruned`` text model keeps: 26 of 30."""
+DTYPES: Final = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to load: ``kind=name``, where the name is a prepared model, a folder or a hub id."""
+    """What to load: ``kind=name``, where the name is a prepared model, a folder or a hub id.
+
+    An image model may be loaded in several dtypes, each served under a name of its own: ``image=name@bfloat16``.
+    """
 
     kind: str
     name: str
+    dtype: str = ""
+    """Empty: the engine's."""
 
     @classmethod
     def parse(cls, text: str) -> Spec:
-        """Read ``kind=name``; raises `ModelNotFound`."""
+        """Read ``kind=name`` or ``image=name@dtype``; raises `ModelNotFound`."""
         kind, _, name = text.partition("=")
         if kind not in KINDS or not name:
             raise ModelNotFound(text, "a model is named kind=name", f"Kinds: {', '.join(KINDS)}.")
-        return cls(kind, name)
+        bare, at, dtype = name.rpartition("@")
+        if kind != "image" or not at or Path(name).exists():
+            return cls(kind, name)
+        if dtype not in DTYPES or not bare:
+            raise ModelNotFound(
+                text, f"{dtype!r} is no dtype to load an image model in", f"After @: {', '.join(DTYPES)}."
+            )
+        return cls(kind, bare, dtype)
+
+    @property
+    def label(self) -> str:
+        """The name that it is served under."""
+        return f"{self.name}@{self.dtype}" if self.dtype else self.name
 
 
 def need(extra: str, *modules: str) -> None:
@@ -60,8 +78,8 @@ class Loader:
     def load(self, specs: Sequence[Spec]) -> list[Any]:
         """Every model, in order; raises `ModelError`."""
         self._check_device()
-        load = {"text": self._text, "image": self._image, "classify": self._classify, "embed": self._embed}
-        return [load[spec.kind](spec.name) for spec in specs]
+        load = {"text": self._text, "classify": self._classify, "embed": self._embed}
+        return [self._image(spec) if spec.kind == "image" else load[spec.kind](spec.name) for spec in specs]
 
     def _check_device(self) -> None:
         import torch
@@ -121,7 +139,13 @@ class Loader:
             name, source, digest=digest, device=self._device, dtype=self._dtype or "float32"
         )
 
-    def _image(self, name: str) -> Any:
+    def _image(self, spec: Spec) -> Any:
         from ranvier.engines.image.model import load_image
 
-        return load_image(name, device=self._device, dtype=self._dtype or "float32", safety=self._safety)
+        return load_image(
+            spec.name,
+            served_as=spec.label,
+            device=self._device,
+            dtype=spec.dtype or self._dtype or "float32",
+            safety=self._safety,
+        )

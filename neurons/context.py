@@ -12,7 +12,7 @@ from ranvier.engines.errors import EngineUnfit
 from ranvier.neurons.config.networks import Network
 from ranvier.neurons.errors import ConfigError, unknown_key
 from ranvier.protocol import AddressPolicy
-from ranvier.subnets import Subnet, SubnetSettings
+from ranvier.subnets import Context, Subnet, SubnetSettings
 
 
 def subnet_settings(subnet: type[Subnet[Any]], given: Mapping[str, Any]) -> SubnetSettings:
@@ -48,3 +48,10 @@ async def require_engine(
             f"subnet {subnet.name} needs a {need.kind} engine; name one with --engine (`ranvier engine` starts it)",
         )
     await engine.require(need.kind, need.features, model)
+
+
+async def require_ready(
+    subnet: type[Subnet[Any]], settings: SubnetSettings, netuid: int, hotkey: str, engine: EngineClient | None
+) -> None:
+    """Refuse to start a validator that could not judge; raises `EngineError` with the reason."""
+    await subnet(Context(netuid, hotkey, settings, engine)).ready()

@@ -13,7 +13,7 @@ from ranvier.chain import ChainClient, Keypair, Wallet, connect
 from ranvier.engines.client import EngineClient
 from ranvier.neurons.config.models import MinerSettings, NodeSettings, ValidatorSettings
 from ranvier.neurons.config.networks import Network, resolve
-from ranvier.neurons.context import require_engine, subnet_settings
+from ranvier.neurons.context import require_engine, require_ready, subnet_settings
 from ranvier.neurons.duties.lock import hotkey_lock
 from ranvier.neurons.duties.root import RootDuty
 from ranvier.neurons.health import HealthServer
@@ -57,7 +57,10 @@ async def run_validators(nodes: Sequence[ValidatorSettings], stop: asyncio.Event
         duties: dict[tuple[str, str], RootDuty] = {}
         for settings in nodes:
             parts = await stack.enter_async_context(prepared(settings))
-            place = await parts.chain.genesis(), parts.key.ss58_address
+            chosen = subnet_settings(parts.subnet, settings.settings)
+            hotkey = parts.key.ss58_address
+            await require_ready(parts.subnet, chosen, settings.netuid, hotkey, parts.engine)
+            place = await parts.chain.genesis(), hotkey
             if place not in held:
                 stack.enter_context(hotkey_lock(*place))
                 held.add(place)

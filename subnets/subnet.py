@@ -230,6 +230,12 @@ class Subnet(ABC, Generic[S]):
         Raise `EngineError` when the validator's own engine failed: nobody is scored then.
         """
 
+    async def ready(self) -> None:
+        """Asked before a validator starts, with its settings and its engine: raise `EngineError` where it cannot judge.
+
+        By default whatever meets ``engine`` will do.
+        """
+
     def weights(self, averages: Mapping[str, float]) -> Mapping[str, float]:
         """From moving averages by hotkey to relative weights; default: ``average ** settings.power``."""
         power = self.context.settings.power

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ranvier.engines.errors import ModelNotFound
 from ranvier.engines.image.distance import Distance
@@ -14,6 +15,12 @@ SHIPPED: Final = Path(__file__).parent / "scenes"
 GATE: Final = "gate.json"
 RATIO: Final = 10.0
 """The gate: seeds must lie at least this many times as far apart as honest runs."""
+FLOOR: Final = 0.02
+"""Levels: the honest spread is taken to be no smaller, since one pixel that rounds otherwise is no event."""
+ENOUGH: Final = 64
+"""Pictures of each kind that one dtype has to be measured with, to verify another."""
+CLEAR: Final = 2.0
+"""Between dtypes: the nearest cheat must lie at least this many times as far away as the farthest honest miner."""
 
 Judgement = Literal["same", "doubtful", "other"]
 
@@ -38,7 +45,7 @@ class Spread(_Kept):
 
 
 class Thresholds(_Kept):
-    """At most ``same_*`` is the same picture; a mean above ``other_mean`` is proof of another computation."""
+    """At most ``same_*`` is the same picture; a mean above ``other_mean`` proves that it is another one."""
 
     same_mean: float = Field(gt=0)
     same_coarse: float = Field(gt=0)
@@ -60,8 +67,8 @@ class LinkLimits(_Kept):
     skipped: float
 
 
-class Miners(_Kept):
-    """What was measured of miners that compute in one dtype."""
+class Pair(_Kept):
+    """What a verifier of one dtype sees of honest miners that compute in the same or another one."""
 
     honest: dict[str, Spread]
     thresholds: Thresholds
@@ -70,12 +77,35 @@ class Miners(_Kept):
     )
 
 
+class Verifier(_Kept):
+    """What was measured with a verifier that computes in one dtype. Cheats may draw in any."""
+
+    seconds_per_picture: float = Field(description="CPU seconds, one thread, in batches")
+    cheats: dict[str, Spread] = Field(description="by kind and the dtype that they are drawn in")
+    miners: dict[str, Pair] = Field(description="by the dtype that a miner declares")
+    seed_to_seed: Spread
+    ratio: float
+
+    def parts(self, miner: str) -> bool:
+        """Whether every cheat, and every step that was not made, lies clear of honest miners that declare ``miner``.
+
+        Never where fewer than `ENOUGH` pictures were measured: few do not show how far apart honest ones may lie.
+        """
+        pair = self.miners[miner]
+        if min(one.pairs for one in pair.honest.values()) < ENOUGH:
+            return False
+        mean = CLEAR * max(FLOOR, *(one.mean_q999 for one in pair.honest.values()))
+        coarse = CLEAR * max(FLOOR, *(one.coarse_q999 for one in pair.honest.values()))
+        return all(one.mean_q01 >= mean or one.coarse_q01 >= coarse for one in self.cheats.values()) and all(
+            link.skipped >= CLEAR * link.honest for link in pair.links
+        )
+
+
 class Calibration(_Kept):
-    """The result of the gate for the model of ``digest``, as a verifier of ``dtype`` on ``device`` sees it."""
+    """The result of the gate for the model of ``digest`` on ``device``, for each dtype that miners may declare."""
 
     model: str
     digest: str
-    dtype: str
     device: str
     steps: int
     guidance: float
@@ -84,20 +114,47 @@ class Calibration(_Kept):
     latents: int = Field(description="bytes of a picture's latents after one step")
     prompts: int
     seeds: int
-    seconds_per_picture: float = Field(description="CPU seconds, one thread, in batches")
-    cheats: dict[str, Spread]
-    miners: dict[str, Miners] = Field(description="by the dtype that a miner declares")
-    seed_to_seed: Spread
-    ratio: float
+    verifiers: dict[str, Verifier] = Field(
+        min_length=1, description="by the dtype that the verifier computes in"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Calibration:
+        for dtype, one in self.verifiers.items():
+            if set(one.miners) != set(self.verifiers):
+                raise ValueError(f"verifiers.{dtype}: miners of other dtypes than there are verifiers of")
+        return self
 
     @property
     def passed(self) -> bool:
         """Whether a picture proves its seed."""
         return self.ratio >= RATIO
 
-    def judge(self, apart: Distance, dtype: str = "float32") -> Judgement:
-        """What a distance says of a received picture whose miner declares ``dtype``; raises KeyError for others."""
-        limits = self.miners[dtype].thresholds
+    @property
+    def ratio(self) -> float:
+        """How many times as far as honest runs seeds lie apart, at least."""
+        return min(one.ratio for one in self.verifiers.values())
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Those that miners may declare."""
+        return tuple(self.verifiers)
+
+    def verifier(self, miner: str, held: Collection[str]) -> str | None:
+        """The dtype, of those that are held, to verify a miner of dtype ``miner`` in; None where none will do.
+
+        Its own by preference. In another one its rounding has to be allowed for, which serves cheats as well: that will
+        do only where what was measured keeps them clear of honest miners all the same (`Verifier.parts`).
+        """
+        if miner in held:
+            return miner
+        return next(
+            (dtype for dtype, one in self.verifiers.items() if dtype in held and one.parts(miner)), None
+        )
+
+    def judge(self, apart: Distance, miner: str, verifier: str) -> Judgement:
+        """What a distance of a received picture says, by the dtypes of both; raises KeyError for others."""
+        limits = self.verifiers[verifier].miners[miner].thresholds
         if (
             apart.mean <= limits.same_mean
             and apart.coarse <= limits.same_coarse
@@ -106,9 +163,9 @@ class Calibration(_Kept):
             return "same"
         return "other" if apart.mean > limits.other_mean else "doubtful"
 
-    def judge_link(self, number: int, mean: float, high: float, dtype: str = "float32") -> Judgement:
+    def judge_link(self, number: int, mean: float, high: float, miner: str, verifier: str) -> Judgement:
         """What the difference of latents after step ``number`` (from 0) says, likewise."""
-        limits = self.miners[dtype].links[number]
+        limits = self.verifiers[verifier].miners[miner].links[number]
         if mean <= limits.same_mean and high <= limits.same_high:
             return "same"
         # What is no number is no step either.

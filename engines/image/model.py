@@ -239,9 +239,11 @@ def load_image(
     device: str = "cpu",
     dtype: str = "float32",
     safety: bool = True,
+    served_as: str = "",
 ) -> DiffusersImageModel:
     """``scenes``, or a pipeline from a folder or hub id; safetensors only, no code of the model's.
 
+    It declares the name ``served_as``, by default ``name``.
     Without ``safety`` a pipeline's own safety checker is not loaded. Raises `ModelNotFound`.
     """
     place = SHIPPED if source is None and name == SCENES else Path(source or name)
@@ -259,7 +261,7 @@ def load_image(
         pipeline = kind.from_pretrained(folder, dtype=precise, use_safetensors=True, **more)
         said = "none" if getattr(pipeline, "safety_checker", None) is None else "on"
         return DiffusersImageModel(
-            *(name, pipeline.to(device)),
+            *(served_as or name, pipeline.to(device)),
             digest=pipeline_digest(folder),
             dtype=dtype,
             device=device,

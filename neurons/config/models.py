@@ -191,7 +191,9 @@ class EngineSettings(Settings):
 
     models: tuple[str, ...] = Field(
         default=(),
-        description="kind=name, kind=/path or text=/path/model.gguf (llama.cpp), e.g. text=smollm2",
+        description="kind=name, kind=/path or text=/path/model.gguf (llama.cpp), e.g. text=smollm2; "
+        "image=name@dtype is an image model in a dtype of its own: validators of pictures need image=scenes and "
+        "image=scenes@bfloat16",
     )
     listen: str = Field(
         default="http://127.0.0.1:8092", description="unix:/path (mode 0600) or http://host:port"

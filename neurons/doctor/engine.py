@@ -7,6 +7,7 @@ from ranvier.engines.errors import EngineError, EngineUnfit, EngineUnreachable
 from ranvier.neurons.config.models import MinerSettings
 from ranvier.neurons.doctor.case import Case
 from ranvier.neurons.doctor.finding import Finding, fail, ok, warn
+from ranvier.neurons.doctor.plugin import tried
 
 
 async def engine(case: Case) -> Finding:
@@ -34,4 +35,25 @@ async def engine(case: Case) -> Finding:
         return fail("engine", f"{endpoint} does not answer: {error.cause}", step)
     except EngineError as error:
         return fail("engine", str(error), "start it (`ranvier engine`), or correct --engine")
+    lack = "" if case.is_miner else await _lack(case)
+    if lack:
+        return fail(
+            "engine",
+            lack,
+            "start the engine with what it lacks; a validator of this subnet does not run without",
+        )
     return ok("engine", f"{endpoint} serves {need}={found.id}")
+
+
+async def _lack(case: Case) -> str:
+    """Why a validator could not judge with its engine; empty where it could."""
+    settings = case.settings
+    asked = {
+        "call": "judge",
+        "subnet": settings.subnet,
+        "settings": settings.settings,
+        "netuid": settings.netuid,
+        "endpoint": settings.engine,
+    }
+    found = await tried(asked)
+    return f"asking whether it could judge {found}" if isinstance(found, str) else found.get("error", "")

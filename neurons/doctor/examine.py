@@ -46,7 +46,7 @@ NODE: Final = (
     Check("permit", membership.permit, ("neuron", "hyperparameters"), "validator"),
     Check("published address", address.published, ("neuron",), "miner"),
     Check("reachable", address.reach, (), "miner", seconds=40.0),
-    Check("engine", engine.engine, ("plugin",)),
+    Check("engine", engine.engine, ("plugin",), seconds=60.0),
     Check("disk", disk.disk),
     Check("state", state.state, ("hotkey",), seconds=60.0),
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ranvier.neurons.context import subnet_settings
+from ranvier.engines.client import EngineClient
+from ranvier.engines.errors import EngineError
+from ranvier.neurons.context import require_ready, subnet_settings
 from ranvier.neurons.errors import ConfigError
 from ranvier.subnets import SubnetError, load_miner, load_subnet
 
@@ -15,9 +18,9 @@ MARK: Final = "ranvier-doctor-plugin "
 """Begins the line with the result: plugins may print lines of their own."""
 CODE: Final = (
     "import json, sys; asked = json.loads(sys.argv[1]); sys.path[:] = asked.pop('path'); "
-    "from ranvier.neurons.doctor.trial import main; main(**asked)"
+    "from ranvier.neurons.doctor import trial; getattr(trial, asked.pop('call'))(**asked)"
 )
-"""What the process runs (``python -c``); its argument is JSON: path, subnet, miner, settings."""
+"""What the process runs (``python -c``); its argument is JSON: path, call (`load` or `judge`), and what that takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,32 @@ class Plugin:
     features: tuple[str, ...]
 
 
-def main(subnet: str, miner: str, settings: dict[str, Any]) -> None:
+def load(subnet: str, miner: str, settings: dict[str, Any]) -> None:
     """Load both and write one line of JSON: a `Plugin`, or ``error``."""
     try:
         found: dict[str, Any] = asdict(_load(subnet, miner, settings))
     except (SubnetError, ConfigError) as error:
         found = {"error": str(error)}
+    _say(found)
+
+
+def judge(subnet: str, settings: dict[str, Any], netuid: int, endpoint: str) -> None:
+    """Whether a validator could judge with that engine; writes one line of JSON, with an ``error`` where not."""
+    try:
+        asyncio.run(_judge(subnet, settings, netuid, endpoint))
+    except (SubnetError, ConfigError, EngineError) as error:
+        _say({"error": str(error)})
+    else:
+        _say({})
+
+
+async def _judge(name: str, settings: dict[str, Any], netuid: int, endpoint: str) -> None:
+    subnet = load_subnet(name)
+    async with EngineClient(endpoint) as engine:
+        await require_ready(subnet, subnet_settings(subnet, settings), netuid, "", engine)
+
+
+def _say(found: dict[str, Any]) -> None:
     sys.stdout.write(f"\n{MARK}{json.dumps(found)}\n")
 
 

@@ -37,10 +37,11 @@ CHAIN_PORT: Final = 9944
 ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text=smollm2", "text=smollm2-pruned"),
     "classify": ("classify=sentiment", "classify=sentiment-small", "classify=sentiment-pruned"),
-    "image": ("image=scenes",),
+    "image": ("image=scenes", "image=scenes@bfloat16"),
     "embed": ("embed=minilm",),
 }
-"""What the engine of each kind serves: the honest model first, then those of the weaker and of the cheats."""
+"""What the engine of each kind serves: the honest model first, then those of the weaker and of the cheats, or the same
+in another dtype that miners may declare."""
 
 
 def open_plan(options: Options) -> Plan:

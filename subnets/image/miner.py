@@ -67,10 +67,13 @@ class ImageMiner(Miner[ImageGeneration]):
         """The same, with its latents."""
         return (await self.engine.traces([asked], model=self.context.model))[0]
 
-    async def reply(self, png: bytes, root: bytes | None = None) -> ImageGeneration.Reply:
-        """As it travels."""
-        info = await self.engine.require("image", model=self.context.model)
-        return ImageGeneration.Reply.model_validate({"png": png, "dtype": info.dtype, "root": root})
+    async def reply(
+        self, png: bytes, root: bytes | None = None, *, dtype: str | None = None
+    ) -> ImageGeneration.Reply:
+        """As it travels; it declares the engine's dtype where none is given."""
+        if dtype is None:
+            dtype = (await self.engine.require("image", model=self.context.model)).dtype
+        return ImageGeneration.Reply.model_validate({"png": png, "dtype": dtype, "root": root})
 
     async def committed(self, request: ImageGeneration, caller: Caller, trace: Trace) -> BaseModel:
         """Keep the latents and commit to them."""

@@ -15,11 +15,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ranvier.engines import DecodeRequest, EngineClient, StepRequest
+from ranvier.engines import DecodeRequest, StepRequest
 from ranvier.engines.image.calibration import Calibration
 from ranvier.engines.image.distance import distance
 from ranvier.engines.image.png import Pixels, read_png
 from ranvier.protocol import Answered, Dendrite, Refused
+from ranvier.subnets.image.held import Held
 from ranvier.subnets.image.miner import drawing
 from ranvier.subnets.image.opening import OpenLatents
 from ranvier.subnets.image.synapse import ImageGeneration
@@ -48,12 +49,16 @@ class Chain:
 class SpotCheck:
     """One validator's spot checks in one round."""
 
-    model: Calibration
-    engine: EngineClient
+    held: Held
     dendrite: Dendrite
     round: Round
     checks: int
     deadline: float
+
+    @property
+    def model(self) -> Calibration:
+        """What was measured of the declared model."""
+        return self.held.calibration
 
     async def verdicts(
         self, answers: Sequence[Answer[ImageGeneration]], pictures: Sequence[Pixels]
@@ -110,29 +115,30 @@ class SpotCheck:
     async def _steps(self, chains: Sequence[Chain]) -> list[npt.NDArray[np.float32] | None]:
         """The latents that each drawn link must lead to; None where it starts from what is no number."""
         asked = [
-            StepRequest(
-                drawing(chain.answer.task.request, chain.answer.task.peer.hotkey, self.round.validator),
-                link,
-                chain.latents[link] if link else b"",
+            (
+                chain.answer.reply.dtype,
+                StepRequest(
+                    drawing(chain.answer.task.request, chain.answer.task.peer.hotkey, self.round.validator),
+                    link,
+                    chain.latents[link] if link else b"",
+                ),
             )
             for chain in chains
             for link in chain.links
         ]
-        sound = [one for one in asked if _finite(one.latents)]
-        made: list[bytes] = []
-        for start in range(0, len(sound), AT_ONCE):
-            made += await self.engine.steps(sound[start : start + AT_ONCE])
-        again = iter(made)
-        return [np.frombuffer(next(again), "<f4") if _finite(one.latents) else None for one in asked]
+        sound = [(dtype, one) for dtype, one in asked if _finite(one.latents)]
+        again = iter(await self.held.each(self.held.engine.steps, sound, AT_ONCE))
+        return [np.frombuffer(next(again), "<f4") if _finite(one.latents) else None for _, one in asked]
 
     async def _ends(self, chains: Sequence[Chain]) -> list[Pixels | None]:
         """The picture of each chain's last latents; None where those are no numbers."""
         last = [chain.latents[self.model.steps] for chain in chains]
-        sound = [DecodeRequest(one, self.model.width, self.model.height) for one in last if _finite(one)]
-        made: list[bytes] = []
-        for start in range(0, len(sound), AT_ONCE):
-            made += await self.engine.decode(sound[start : start + AT_ONCE])
-        pictures = iter(made)
+        sound = [
+            (chain.answer.reply.dtype, DecodeRequest(one, self.model.width, self.model.height))
+            for chain, one in zip(chains, last, strict=True)
+            if _finite(one)
+        ]
+        pictures = iter(await self.held.each(self.held.engine.decode, sound, AT_ONCE))
         return [
             read_png(next(pictures), self.model.width, self.model.height) if _finite(one) else None
             for one in last
@@ -145,15 +151,15 @@ class SpotCheck:
         expected: Sequence[npt.NDArray[np.float32] | None],
         end: Pixels | None,
     ) -> Verdict:
-        dtype, verdict = chain.answer.reply.dtype, "same"
-        worst = 0.0
+        miner, verdict, worst = chain.answer.reply.dtype, "same", 0.0
+        verifier = self.held.verifiers[miner]
         for link, ours in zip(chain.links, expected, strict=True):
             after, found = chain.latents[link + 1], "other"
             if ours is not None and _finite(after):
                 apart = np.abs(np.frombuffer(after, "<f4").astype(np.float64) - ours)
                 worst = max(worst, float(apart.mean()))
                 high = float(np.percentile(apart, 99))
-                found = self.model.judge_link(link, float(apart.mean()), high, dtype)
+                found = self.model.judge_link(link, float(apart.mean()), high, miner, verifier)
             verdict = max(verdict, found, key=("same", "doubtful", "other").index)
         facts = {"links": float(len(chain.links)), "mean": min(worst, 1e9)}
         shown = f"steps {', '.join(str(link + 1) for link in chain.links)} of {self.model.steps}"
@@ -166,7 +172,7 @@ class SpotCheck:
                 evidence=facts,
                 suspicion=1.0,
             )
-        if end is None or self.model.judge(distance(picture, end), dtype) != "same":
+        if end is None or self.model.judge(distance(picture, end), miner, verifier) != "same":
             return Verdict(0.0, "the last latents are another picture", caught=True, evidence=facts)
         return Verdict(1.0, f"same chain in {shown}", evidence=facts)
 

@@ -14,6 +14,7 @@ from ranvier.engines.image.calibration import Calibration, load_calibration
 from ranvier.engines.image.distance import distance
 from ranvier.engines.image.png import BadPicture, Pixels, read_png
 from ranvier.subnets.image.cheats import CHEATS
+from ranvier.subnets.image.held import Held, hold
 from ranvier.subnets.image.miner import ImageMiner, drawing
 from ranvier.subnets.image.spot import SpotCheck
 from ranvier.subnets.image.synapse import ImageGeneration
@@ -51,12 +52,14 @@ class ImageSettings(SubnetSettings):
         default=20.0, gt=0, description="seconds a miner has to open its latents, with audit = steps"
     )
     gate: Path | None = Field(
-        default=None, description="gate.json of another model; by default that of the shipped one"
+        default=None,
+        description="gate.json of another model; by default that of the shipped one. A validator's engine holds the "
+        "model in each dtype of it: image=scenes and image=scenes@bfloat16",
     )
 
 
 class ImageSubnet(Subnet[ImageGeneration]):
-    """Received pixels against pixels drawn again, by thresholds that were measured for exactly this model.
+    """Received pixels against pixels drawn again in the dtype that the miner declares, by thresholds measured for it.
 
     Or, with ``audit = "steps"``, single steps against steps made again (`SpotCheck`).
     """
@@ -99,92 +102,84 @@ class ImageSubnet(Subnet[ImageGeneration]):
                     ),
                 )
 
+    async def ready(self) -> None:
+        """The engine holds the declared model in every dtype that miners may declare, and it passes the gate."""
+        await self._gated()
+
     async def score(self, round: Round, answers: Sequence[Answer[ImageGeneration]]) -> list[Verdict]:
         """Read every picture, verify those that can be read."""
-        model = await self._gated()
-        read = [_read(answer, model) for answer in answers]
+        held = await self._gated()
+        read = [_read(answer, held.calibration) for answer in answers]
         sound = [(answer, one) for answer, one in zip(answers, read, strict=True) if not isinstance(one, str)]
         verify = self._by_steps if self.settings.audit == "steps" else self._again
-        judged = iter(await verify(round, model, [answer for answer, _ in sound], [one for _, one in sound]))
+        judged = iter(await verify(round, held, [answer for answer, _ in sound], [one for _, one in sound]))
         verdicts = [Verdict(0.0, one) if isinstance(one, str) else next(judged) for one in read]
         return _banded(answers, verdicts)
 
     async def _again(
         self,
         round: Round,
-        model: Calibration,
+        held: Held,
         answers: Sequence[Answer[ImageGeneration]],
         pictures: Sequence[Pixels],
     ) -> list[Verdict]:
         """By drawing everything again."""
-        drawn = await self._draw_again(round, answers)
+        asked = [
+            (one.reply.dtype, drawing(one.task.request, one.task.peer.hotkey, round.validator))
+            for one in answers
+        ]
+        drawn = await held.each(held.engine.images, asked, AT_ONCE)
         return [
-            _judge(model, received, expected, answer.reply.dtype)
-            for answer, received, expected in zip(answers, pictures, drawn, strict=True)
+            _judge(held, received, read_png(png, one.width, one.height), dtype)
+            for (dtype, one), received, png in zip(asked, pictures, drawn, strict=True)
         ]
 
     async def _by_steps(
         self,
         round: Round,
-        model: Calibration,
+        held: Held,
         answers: Sequence[Answer[ImageGeneration]],
         pictures: Sequence[Pixels],
     ) -> list[Verdict]:
         """By making some steps again, from latents that the miners open now. Raises `EngineUnfit`."""
-        engine, dendrite = self.context.engine, self.context.dendrite
-        if engine is None or dendrite is None:
-            raise EngineUnfit("(none)", "spot checks need an engine, and a dendrite to ask miners back with")
-        check = SpotCheck(
-            model, engine, dendrite, round, checks=self.settings.checks, deadline=self.settings.opening
-        )
+        dendrite = self.context.dendrite
+        if dendrite is None:
+            raise EngineUnfit(held.engine.endpoint, "spot checks need a dendrite to ask miners back with")
+        check = SpotCheck(held, dendrite, round, checks=self.settings.checks, deadline=self.settings.opening)
         return await check.verdicts(answers, pictures)
 
-    async def _gated(self) -> Calibration:
-        """The calibration; raises `EngineUnfit` where it is not of the engine's model, or the model fails the gate."""
-        if self.context.engine is None:
+    async def _gated(self) -> Held:
+        """What to verify with; raises `EngineUnfit` where the engine lacks some of it, or the model fails the gate."""
+        engine, model = self.context.engine, self.calibration
+        if engine is None:
             raise EngineUnfit("(none)", "the image subnet needs an image engine; name one with --engine")
         stepped = {LATENT_STEPS} if self.settings.audit == "steps" else set()
-        info = await self.context.engine.require("image", {SEEDED_NOISE} | stepped)
-        model = self.calibration
-        if (info.digest, info.dtype) != (model.digest, model.dtype):
-            raise EngineUnfit(
-                self.context.engine.endpoint,
-                f"{info.id} ({info.dtype}) is not the model of the gate's thresholds; measure it with "
-                "`python -m ranvier.engines.image.gate` and name the file in the setting `gate`",
-            )
+        found = await hold(engine, model, {SEEDED_NOISE} | stepped)
         if not model.passed:
             raise EngineUnfit(
-                self.context.engine.endpoint,
-                f"{info.id} fails the gate (ratio {model.ratio}): its pictures do not prove their seeds",
+                engine.endpoint,
+                f"{model.model} fails the gate (ratio {model.ratio}): its pictures do not prove their seeds",
             )
-        return model
-
-    async def _draw_again(self, round: Round, answers: Sequence[Answer[ImageGeneration]]) -> list[Pixels]:
-        """The pictures that honest miners would have sent."""
-        asked = [drawing(one.task.request, one.task.peer.hotkey, round.validator) for one in answers]
-        drawn: list[bytes] = []
-        if self.context.engine is not None:
-            for start in range(0, len(asked), AT_ONCE):
-                drawn += await self.context.engine.images(asked[start : start + AT_ONCE])
-        return [read_png(png, one.width, one.height) for png, one in zip(drawn, asked, strict=True)]
+        return found
 
 
 def _read(answer: Answer[ImageGeneration], model: Calibration) -> Pixels | str:
     """The received pixels, or what is wrong with the answer."""
     request, dtype = answer.task.request, answer.reply.dtype
-    if dtype not in model.miners:
-        return f"no calibration for {dtype}: serve the model in {' or '.join(sorted(model.miners))}"
+    if dtype not in model.dtypes:
+        said = f"{dtype} is declared, which was not measured" if dtype else "no dtype is declared"
+        return f"{said}: serve the model in {' or '.join(model.dtypes)}, and say so"
     try:
         return read_png(answer.reply.png, request.width, request.height)
     except BadPicture as error:
         return f"no picture: {error}"
 
 
-def _judge(model: Calibration, received: Pixels, expected: Pixels, dtype: str) -> Verdict:
+def _judge(held: Held, received: Pixels, expected: Pixels, dtype: str) -> Verdict:
     apart = distance(received, expected)
     shown = f"{apart.mean:.3f} levels on average, {apart.high:.0f} at the 99th percentile"
     facts = {"mean": apart.mean, "coarse": apart.coarse, "high": apart.high}
-    found = model.judge(apart, dtype)
+    found = held.calibration.judge(apart, dtype, held.verifiers[dtype])
     if found == "same":
         return Verdict(1.0, f"same picture: {shown}", evidence=facts)
     if found == "other":

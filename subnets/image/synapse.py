@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -31,11 +31,11 @@ class ImageGeneration(Synapse):
     class Reply(Reply):
         """The picture as a PNG file, base64 in JSON; what it says of itself counts for nothing, only its pixels do.
 
-        ``dtype`` is what the miner's model computes in: verifiers allow for its rounding, and for no more.
+        ``dtype`` is what the miner's model computes in: verifiers compute in the same. Without it nothing is earned.
         """
 
         png: bytes = Field(max_length=MAX_PNG)
-        dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+        dtype: str = Field(default="", max_length=16, description="as torch names it, e.g. bfloat16")
         root: bytes | None = Field(
             default=None,
             min_length=32,

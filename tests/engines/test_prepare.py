@@ -169,6 +169,18 @@ def test_unknown_names_are_refused_with_the_known_ones(tmp_path: Path) -> None:
         Spec.parse("smollm2")
 
 
+def test_an_image_model_may_be_named_with_a_dtype(tmp_path):
+    assert Spec.parse("image=scenes@bfloat16") == Spec("image", "scenes", "bfloat16")
+    assert Spec.parse("image=org/name@float16").label == "org/name@float16"
+    assert Spec.parse("image=scenes").label == "scenes"
+    (tmp_path / "a@b").mkdir()
+    assert Spec.parse(f"image={tmp_path}/a@b") == Spec("image", f"{tmp_path}/a@b")
+    assert Spec.parse("text=a@b") == Spec("text", "a@b")
+    for text in ("image=scenes@int4", "image=@bfloat16", "image=scenes@"):
+        with pytest.raises(ModelNotFound, match="float32, bfloat16, float16"):
+            Spec.parse(text)
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(preparing.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"ranvier\[models\]"):

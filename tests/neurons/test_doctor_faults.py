@@ -16,10 +16,13 @@ from typing import Any
 
 import neurons_world
 import pytest
-from doctoring import examined, free_port, names, server
+from doctoring import engine_of, examined, free_port, names, server
 from neurons_world import PLUGINS, World, make_world
 
 from ranvier.chain import local_genesis
+from ranvier.engines import SEEDED_NOISE, ModelInfo
+from ranvier.engines.image.calibration import load_calibration
+from ranvier.neurons.exits import ExitCode
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +294,26 @@ def test_an_engine_that_is_missing_or_unfit(shared: World) -> None:
     faulty(shared, "miner", "m0", "--engine", "ftp://127.0.0.1", **text)
     found = examined(shared, "miner", *shared.common("m0"), "--engine", "http://127.0.0.1:9")
     assert found["engine"]["next_step"] == "leave it out"
+
+
+def test_a_validator_of_pictures_needs_every_dtype_that_miners_may_declare(shared: World) -> None:
+    """The doctor says so, and the validator does not start; a miner takes what there is."""
+    gate = load_calibration()
+    fine, coarse = (
+        ModelInfo(name, "image", gate.digest, dtype, gate.device, (SEEDED_NOISE,))
+        for name, dtype in (("scenes", "float32"), ("scenes@bfloat16", "bfloat16"))
+    )
+    with engine_of(fine) as endpoint:
+        image = ("--engine", endpoint)
+        one = faulty(shared, "validator", "v0", *image, fault="engine", subnet="image")
+        assert "--model image=scenes@bfloat16" in one["finding"]
+        refused = shared.run("validator", *shared.common("v0", "image"), *image)
+        assert refused.returncode == ExitCode.ENGINE_UNFIT
+        assert "--model image=scenes@bfloat16" in refused.stdout + refused.stderr
+        examined(shared, "miner", *shared.common("m0", "image"), *image)
+    with engine_of(fine, coarse) as endpoint:
+        found = examined(shared, "validator", *shared.common("v0", "image"), "--engine", endpoint)
+    assert found["engine"]["finding"].endswith("serves image=scenes")
 
 
 def test_states_that_are_damaged(shared: World, tmp_path: Path) -> None:

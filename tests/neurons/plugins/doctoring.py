@@ -7,7 +7,11 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from ranvier.engines import ModelInfo
+from ranvier.engines.codec import InfoReply
 
 KEYS = {"check", "status", "finding", "next_step", "node"}
 
@@ -48,6 +52,29 @@ def server(greeting: bytes = b"") -> Iterator[int]:
         thread.join(5)
     for one in held:
         one.close()
+
+
+@contextlib.contextmanager
+def engine_of(*models: ModelInfo) -> Iterator[str]:
+    """The endpoint of an engine that tells of these models, and of nothing else."""
+    said = InfoReply(models=models).model_dump_json().encode()
+
+    class Told(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Told) as listener:
+        thread = threading.Thread(target=listener.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.server_address[1]}"
+        listener.shutdown()
+        thread.join(5)
 
 
 def _accept(listener: socket.socket, held: list[socket.socket], greeting: bytes) -> None:

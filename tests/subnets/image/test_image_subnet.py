@@ -7,16 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-from ranvier.engines import EngineClient, EngineUnfit, EngineUnreachable  # noqa: E402
-from ranvier.engines.image.calibration import load_calibration  # noqa: E402
-from ranvier.engines.image.model import load_image  # noqa: E402
-from ranvier.engines.image.png import read_png  # noqa: E402
-from ranvier.engines.local import LocalHost  # noqa: E402
-from ranvier.engines.server import EngineServer  # noqa: E402
-from ranvier.protocol import (  # noqa: E402
+from ranvier.engines import EngineClient, EngineUnfit, EngineUnreachable
+from ranvier.engines.image.calibration import load_calibration
+from ranvier.engines.image.png import read_png
+from ranvier.protocol import (
     AddressPolicy,
     Answered,
     Axon,
@@ -27,31 +24,16 @@ from ranvier.protocol import (  # noqa: E402
     Target,
     keypair_from_uri,
 )
-from ranvier.subnets import Answer, Context, Peer, Round, judge  # noqa: E402
-from ranvier.subnets.image import ImageGeneration, ImageMiner, ImageSettings, ImageSubnet  # noqa: E402
-from ranvier.subnets.image.cheats import CHEATS, MORE_CHEATS, Cached, Relay  # noqa: E402
-from ranvier.subnets.image.miner import drawing  # noqa: E402
-from ranvier.subnets.image.tasks import compose  # noqa: E402
+from ranvier.subnets import Answer, Context, Peer, Round, judge
+from ranvier.subnets.image import ImageGeneration, ImageMiner, ImageSettings, ImageSubnet
+from ranvier.subnets.image.cheats import CHEATS, MORE_CHEATS, Cached, Relay
+from ranvier.subnets.image.miner import drawing
+from ranvier.subnets.image.tasks import compose
 
 pytestmark = pytest.mark.models
 
 VALIDATOR = "validator"
 CALLER = Caller(hotkey=VALIDATOR, uid=0, stake=1, validator_permit=True)
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.set_num_threads(1)
-    return load_image("scenes")
-
-
-@pytest.fixture
-async def engine(model, tmp_path):
-    server = EngineServer(LocalHost([model]))
-    endpoint = await server.start(f"unix:{tmp_path}/e.sock")
-    async with EngineClient(endpoint) as client:
-        yield client
-    await server.stop()
 
 
 def context(hotkey, engine, **parts):
@@ -130,7 +112,7 @@ async def test_a_picture_drawn_small_and_enlarged_earns_nothing(engine, model):
     pixels = model.draw([drawing(task.request, "a", VALIDATOR)])[0]
     large = pixels[::2, ::2].repeat(2, 0).repeat(2, 1)
     (verdict,) = await subnet.score(
-        round, [answered(task, ImageGeneration.Reply(png=model.encode(large, 12)))]
+        round, [answered(task, ImageGeneration.Reply(png=model.encode(large, 12), dtype="float32"))]
     )
     assert verdict.value == 0
 
@@ -140,7 +122,7 @@ async def test_right_notes_on_a_wrong_picture_count_for_nothing(engine, model):
     subnet = ImageSubnet(context(VALIDATOR, engine))
     (task,) = subnet.tasks(round)
     png = model.encode(np.zeros((32, 32, 3), dtype=np.uint8), 12)
-    (verdict,) = await subnet.score(round, [answered(task, ImageGeneration.Reply(png=png))])
+    (verdict,) = await subnet.score(round, [answered(task, ImageGeneration.Reply(png=png, dtype="float32"))])
     assert verdict.caught
 
 
@@ -149,7 +131,7 @@ async def test_one_miners_garbage_costs_only_that_miner(engine):
     subnet = ImageSubnet(context(VALIDATOR, engine))
     first, second = subnet.tasks(round)
     good = await ImageMiner(context("b", engine)).answer(second.request, CALLER)
-    bad = ImageGeneration.Reply(png=b"\x89PNG\r\n\x1a\nrubbish")
+    bad = ImageGeneration.Reply(png=b"\x89PNG\r\n\x1a\nrubbish", dtype="float32")
     one, two = await subnet.score(round, [answered(first, bad), answered(second, good)])
     assert (one.value, one.caught) == (0.0, False)
     assert two.value
@@ -171,8 +153,16 @@ async def test_a_faster_miner_earns_a_little_more(engine):
 
 async def test_a_model_without_its_own_thresholds_is_refused(engine, model, tmp_path):
     other = load_calibration().model_copy(update={"digest": "0" * 64})
-    failing = load_calibration().model_copy(update={"ratio": 3.0})
-    for gate, reason in ((other, "not the model"), (failing, "fails the gate")):
+    coarse = load_calibration().verifiers["bfloat16"].model_copy(update={"ratio": 3.0})
+    failing = load_calibration().model_copy(
+        update={"verifiers": {**load_calibration().verifiers, "bfloat16": coarse}}
+    )
+    elsewhere = load_calibration().model_copy(update={"device": "cuda:0"})
+    for gate, reason in (
+        (other, "measure yours"),
+        (elsewhere, "scenes on cuda:0"),
+        (failing, "fails the gate"),
+    ):
         file = tmp_path / "gate.json"
         file.write_text(gate.model_dump_json())
         given = replace(context(VALIDATOR, engine), settings=ImageSettings(gate=file))
