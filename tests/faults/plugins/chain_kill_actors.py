@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bittensor_core import Keypair, encode_ss58
 
@@ -23,6 +24,7 @@ from ranvier.chain.calls import (
     RemoveStake,
     RootRegister,
     Serve,
+    SetChildren,
     SetHyperparameter,
     SetNetworkParameter,
     SetRootWeights,
@@ -36,7 +38,7 @@ from ranvier.chain.local import LocalChain
 from ranvier.chain.presets import local_hyperparameters, local_network
 
 TAO = 10**9
-PEOPLE = ("sender", "payer", "staker", "founder", "member", "senator")
+PEOPLE = ("sender", "payer", "staker", "founder", "member", "senator", "trader")
 NEURONS = 4
 HIDDEN = 2
 """The subnet of the genesis that takes locked rows."""
@@ -52,8 +54,11 @@ def address(name: str) -> str:
     return str(key(name).ss58_address)
 
 
-def genesis() -> Genesis:
-    """Blocks of 50 ms and epochs every third one; a committee of one, and nothing that waits for long."""
+def genesis(*, alpha: bool = False) -> Genesis:
+    """Blocks of 50 ms and epochs every third one; a committee of one, and nothing that waits for long.
+
+    With `alpha` by the rules of 2026, with pools that are traded in.
+    """
     settings = local_hyperparameters(2, max_allowed_uids=8, weights_rate_limit=0, max_regs_per_block=64)
     cheap = settings.model_copy(update={"max_burn": TAO // 10, "target_regs_per_interval": 64})
     hidden = settings.model_copy(update={"tempo": 8, "commit_reveal": True})
@@ -61,10 +66,15 @@ def genesis() -> Genesis:
         GenesisNeuron(hotkey=address(f"hot{number}"), coldkey=address("senator"), stake=(number + 1) * TAO)
         for number in range(NEURONS)
     )
+    era: dict[str, Any] = {"era": "y2"} if alpha else {}
+    market = {"alpha": True, "emission": "flow", "average_half_life": 20, "min_stake": 1000} if alpha else {}
+    pool = 1000 * TAO if alpha else 0
     return Genesis(
+        **era,
         block_time=0.05,
         allow_loopback=True,
         network=local_network(
+            **market,
             lock_minimum=TAO // 10,
             lock_interval=20,
             subnet_immunity=10,
@@ -75,8 +85,8 @@ def genesis() -> Genesis:
         new_subnet=settings,
         balances={address(name): 100_000 * TAO for name in PEOPLE},
         subnets=(
-            GenesisSubnet(name="a", hyperparameters=cheap, neurons=neurons),
-            GenesisSubnet(name="hidden", hyperparameters=hidden, neurons=neurons),
+            GenesisSubnet(name="a", hyperparameters=cheap, neurons=neurons, pool=pool),
+            GenesisSubnet(name="hidden", hyperparameters=hidden, neurons=neurons, pool=pool),
         ),
     )
 
@@ -117,6 +127,20 @@ def staking() -> Iterator[Turn]:
         yield "staker", Register(1, address(f"other{count}"))
         yield "staker", MoveStake(hotkey, address(f"other{count}"), TAO)
         yield "staker", RemoveStake(hotkey, TAO + count)
+
+
+def trading() -> Iterator[Turn]:
+    """Alpha is bought, changes hotkey and subnet, is sold; some of it at a price that is not to be had."""
+    count = 0
+    while True:
+        count += 1
+        yield "trader", AddStake(address("hot3"), 5 * TAO + count, 1)
+        yield "trader", MoveStake(address("hot3"), address("hot2"), TAO // 2 + count, 1, 1)
+        yield "trader", MoveStake(address("hot3"), address("hot3"), TAO // 2 + count, 1, HIDDEN)
+        yield "trader", AddStake(address("hot3"), TAO, 1, 1)
+        yield "trader", MoveStake(address("hot3"), address("hot3"), TAO // 4 + count, HIDDEN, 0, 1)
+        yield "trader", RemoveStake(address("hot2"), TAO // 4 + count, 1)
+        yield "senator", SetChildren(address("hot3"), 1, ((2**60 + count, address(f"hot{count % 3}")),))
 
 
 def weighing() -> Iterator[Turn]:
@@ -160,6 +184,13 @@ def governing(motions: Callable[[], int]) -> Iterator[Turn]:
         yield "member", CloseMotion(number)
 
 
+def named(call: Call) -> str:
+    """The call's name; of alpha where it is."""
+    places = getattr(call, "netuid", 0), getattr(call, "origin_netuid", 0)
+    of_alpha = isinstance(call, AddStake | RemoveStake | MoveStake) and any(places)
+    return f"{call.call} of alpha" if of_alpha else call.call
+
+
 async def act(chain: LocalChain, turns: Iterator[Turn], books: Books, stop: asyncio.Event) -> None:
     """Send one call after the other, over every death of the chain, and note what it said."""
     for signer, call in turns:
@@ -171,7 +202,7 @@ async def act(chain: LocalChain, turns: Iterator[Turn], books: Books, stop: asyn
             books.refused[f"{call.call}: {refusal.name}"] += 1
             continue
         books.calls[receipt.call_hash] = receipt.block
-        books.done[call.call] += 1
+        books.done[named(call)] += 1
         if isinstance(call, Transfer):
             books.received.add(call.to)
 

@@ -28,6 +28,7 @@ from chain_kill_actors import (
     locking,
     newest,
     staking,
+    trading,
     transfers,
     weighing,
 )
@@ -57,6 +58,7 @@ KINDS = frozenset(
     }
 )
 """Calls that must all have been acknowledged before the last chain may end."""
+OF_ALPHA = KINDS | {"AddStake of alpha", "RemoveStake of alpha", "MoveStake of alpha", "SetChildren"}
 # Watches its SQL statements begin and kills itself at one of them: the n-th of a block's transaction ("7"), or the
 # first one after the commit of a block with calls ("answering"), when all is durable and nobody has heard of it.
 CHAIN = """
@@ -127,7 +129,7 @@ class Victim:
             self.process.kill()
 
 
-def audit(folder: Path, books: Books) -> list[str]:
+def audit(folder: Path, name: str, books: Books) -> list[str]:
     """Hold the dead chain's folder against what callers and readers were told."""
     store, faults = Store(folder), list[str]()
     try:
@@ -137,7 +139,6 @@ def audit(folder: Path, books: Books) -> list[str]:
             for number, told in books.blocks.items()
             if number and kept.get(number) != told
         ]
-        name = genesis().hash()
         held = {block: {one.hash(name) for one in store.signed(block)} for block in set(books.calls.values())}
         faults += [
             f"the call {call[:12]} was acknowledged in block {block}, which does not hold it"
@@ -158,12 +159,16 @@ def audit_state(state: ChainState, books: Books) -> list[str]:
             faults.append(f"{target} holds {held} rao, was sent {amount}")
     if state.ledger.total() != state.ledger.issuance:
         faults.append(f"the ledger holds {state.ledger.total()} of {state.ledger.issuance} rao")
+    for netuid, subnet in state.subnets.items():
+        market = subnet.market
+        if market is not None and market.total() != market.issued:
+            faults.append(f"of alpha {netuid} there are {market.total()} of {market.issued} rao")
     return faults
 
 
-async def examine(folder: Path, books: Books) -> tuple[list[str], str]:
+async def examine(folder: Path, name: str, books: Books) -> tuple[list[str], str]:
     """Everything that is wrong in a dead chain's folder; and its state hash."""
-    faults = await asyncio.to_thread(audit, folder, books)
+    faults = await asyncio.to_thread(audit, folder, name, books)
     node = ChainNode.open(folder, None)
     try:
         faults += await node.read(lambda state: audit_state(state, books))
@@ -178,11 +183,14 @@ def moment(death: int, draw: random.Random) -> str:
     return (inside, "answering", inside, "never")[death % 4]
 
 
-async def run(folder: Path, kills: int, seed: int, say: Callable[[str], object] = len) -> Report:
+async def run(
+    folder: Path, kills: int, seed: int, say: Callable[[str], object] = len, *, alpha: bool = False
+) -> Report:
     """Kill so many chains, let the last one live until every kind of call was acknowledged, and replay it all."""
     report, draw, moments = Report(kills), random.Random(seed), Counter[str]()
     path, books, stop = folder / "genesis.json", Books(), asyncio.Event()
-    genesis().write(path)
+    born, kinds = genesis(alpha=alpha), OF_ALPHA if alpha else KINDS
+    born.write(path)
     victim = Victim(folder / "chain", path)
     numbers = {"netuid": 3, "motion": 0}
     tasks: list[asyncio.Task[None]] = []
@@ -198,6 +206,7 @@ async def run(folder: Path, kills: int, seed: int, say: Callable[[str], object] 
                 locking(),
                 founding(lambda: numbers["netuid"]),
                 governing(lambda: numbers["motion"]),
+                *([trading()] if alpha else ()),
             ]
             tasks = [asyncio.create_task(act(chain, one, books, stop)) for one in turns]
             readers = [follow(chain, books), newest(chain, numbers, stop)]
@@ -210,13 +219,13 @@ async def run(folder: Path, kills: int, seed: int, say: Callable[[str], object] 
                     victim.kill()
                 await victim.died()
                 moments["in a transaction" if ending.isdigit() else ending] += 1
-                found, _ = await examine(victim.folder, books)
+                found, _ = await examine(victim.folder, born.hash(), books)
                 report.faults += [f"kill {death} ({ending}): {fault}" for fault in found]
                 ending = moment(death + 1, draw) if death + 1 < kills else "never"
                 await victim.start(draw.randrange(1, 6), ending)
                 say(f"{death + 1}/{kills} {time.perf_counter() - started:.1f} s\n")
             await _more(books, 4, tasks)
-            while not books.done.keys() >= KINDS:
+            while not books.done.keys() >= kinds:
                 await _more(books, 1, tasks)
             stop.set()
             await asyncio.gather(*tasks[: len(turns)])
@@ -227,7 +236,7 @@ async def run(folder: Path, kills: int, seed: int, say: Callable[[str], object] 
         victim.kill()
         if victim.process is not None:
             await victim.process.wait()
-    found, report.state_hash = await examine(victim.folder, books)
+    found, report.state_hash = await examine(victim.folder, born.hash(), books)
     again = await asyncio.to_thread(replay, victim.folder)
     report.faults += [f"at the end: {fault}" for fault in found]
     if again.state_hash != report.state_hash:
@@ -257,11 +266,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--alpha", action="store_true", help="A chain by the rules of 2026, with alpha.")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(run(Path(folder), given.kills, given.seed, sys.stderr.write))
-    text = json.dumps({"seed": given.seed, **asdict(report)}, indent=1) + "\n"
+        report = asyncio.run(run(Path(folder), given.kills, given.seed, sys.stderr.write, alpha=given.alpha))
+    text = json.dumps({"seed": given.seed, "alpha": given.alpha, **asdict(report)}, indent=1) + "\n"
     if given.json:
         given.json.write_text(text)
     sys.stdout.write(text)
