@@ -65,14 +65,14 @@ class Pool:
         """
         others = {one: has for one, has in self._members.items() if one is not upstream}
         for one, has in others.items():
-            if has.digest == info.digest:
+            if has.digest == info.digest and (has.dtype == info.dtype or "" in (has.dtype, info.dtype)):
                 continue
             self.drop(upstream if one.up else one)
             if one.up:
                 raise EngineUnfit(
                     upstream.address.endpoint,
-                    f"its {info.id} is another one than that of {one.label} (digest "
-                    f"{info.digest[:12] or 'unknown'} against {has.digest[:12] or 'unknown'})",
+                    f"its {info.id} is another one than that of {one.label} (digest {_told(info)} against "
+                    f"{_told(has)})",
                 )
         self._members[upstream] = info
         upstream.changed.add(self.wake)
@@ -209,3 +209,8 @@ class Pool:
 
     async def stop(self) -> None:
         """Nothing runs here."""
+
+
+def _told(info: ModelInfo) -> str:
+    """What tells two models of one name apart."""
+    return " in ".join(filter(None, (info.digest[:12] or "unknown", info.dtype)))

@@ -226,6 +226,25 @@ async def test_other_weights_under_the_same_name_are_not_mixed_in(tmp_path: Path
     assert {"right": right, "wrong": wrong}[info.digest].asked == 8
 
 
+async def test_another_dtype_under_the_same_name_is_not_mixed_in(tmp_path: Path) -> None:
+    """A validator that knows one of them would not know the other's answers again; who does not say is believed."""
+    fine, coarse, silent = Echo(), Echo(), Echo()
+    for one, dtype in ((fine, "float32"), (coarse, "bfloat16"), (silent, "")):
+        one.info = replace(one.info, dtype=dtype)
+    async with (
+        engine(fine, tmp_path / "a") as first,
+        engine(coarse, tmp_path / "b") as second,
+        engine(silent, tmp_path / "c") as third,
+    ):
+        async with front(Address(first, capacity=1), Address(second)) as client:
+            await all_of(client, 8)
+            (info,) = await client.info()
+        assert {"float32": fine, "bfloat16": coarse}[info.dtype].asked == 8
+        async with front(Address(first, capacity=1), Address(third)) as client:
+            await all_of(client, 8)
+        assert silent.asked
+
+
 async def test_an_engine_with_other_weights_than_the_operator_named_is_not_used(tmp_path: Path) -> None:
     right, wrong = Echo("right"), Echo("wrong")
     async with (
