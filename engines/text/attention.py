@@ -33,28 +33,41 @@ def packed(
     cached = packing.cached
     if cached and packing.single and query.is_cuda:
         return decode_masked(query, key, value, packing, scaling, sliding_window), None
-    tokens, heads = query.shape[2], query.shape[1]
-    out = query.new_empty((1, tokens, heads, value.shape[-1]))
+    rows_of = query[0].transpose(0, 1)  # (tokens, heads, size)
+    seen = list[torch.Tensor]()
     for start, new, rows, slot, length in packing.runs:
-        asked = query[0, :, start : start + new * rows].unflatten(1, (rows, new)).transpose(0, 1)
         held = slice(slot, slot + rows) if cached else slice(None)
         upto = slice(length) if cached else slice(start, start + new)
-        seen = _attend(asked, key[held, :, upto], value[held, :, upto], scaling, sliding_window)
-        out[0, start : start + new * rows] = seen.transpose(1, 2).flatten(0, 1)
-    return out, None
+        keys, values = key[held, :, upto], value[held, :, upto]
+        if new == 1:
+            one = _newest(rows_of[start : start + rows], keys, values, scaling, sliding_window)
+        else:
+            one = _attend(query[:, :, start : start + new], keys, values, scaling, sliding_window)
+            one = one[0].transpose(0, 1)
+        seen.append(one)
+    return torch.cat(seen)[None], None
+
+
+def _newest(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None
+) -> torch.Tensor:
+    """One query for each row, (rows, heads, size), that sees all keys.
+
+    Heads that share keys stand where positions would, so that nothing is repeated. A step of 32 writers comes here a
+    thousand times: beside calls this short, each further view of a tensor would be felt.
+    """
+    if window is not None:
+        key, value = key[:, :, -window:], value[:, :, -window:]
+    rows, heads, size = query.shape
+    together = query.reshape(rows, key.shape[1], -1, size)
+    return attend(together, key, value, scale=scaling).reshape(rows, heads, -1)
 
 
 def _attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None
 ) -> torch.Tensor:
-    """Causal attention, (rows, heads, tokens, size); the newest query belongs to the newest key."""
-    rows, heads, new, size = query.shape
-    grouped = heads // key.shape[1]
-    if new == 1:  # heads that share keys stand where positions would: nothing is repeated
-        if window is not None:
-            key, value = key[:, :, -window:], value[:, :, -window:]
-        together = query.reshape(rows, key.shape[1], grouped, size)
-        return attend(together, key, value, scale=scaling).reshape(rows, heads, 1, -1)
+    """Causal attention of several new tokens, (1, heads, tokens, size); the last query belongs to the last key."""
+    grouped, new = query.shape[1] // key.shape[1], query.shape[2]
     key, value = key.repeat_interleave(grouped, 1), value.repeat_interleave(grouped, 1)
     if new == key.shape[2] and (window is None or new <= window):
         return attend(query, key, value, is_causal=True, scale=scaling)

@@ -1,4 +1,4 @@
-"""A causal language model in memory: loading, prefill, one step of decoding. The only file here that imports torch."""
+"""A causal language model in memory: loading, prefill, one step of decoding."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ranvier.engines.errors import ModelNotFound, ModelUnsuited, NoRoom
 from ranvier.engines.models import Message
 from ranvier.engines.text.attention import register
 from ranvier.engines.text.cache import SlotCache
+from ranvier.engines.text.linear import lay_out
 from ranvier.engines.text.packing import Packing, Part
 
 CPU_CACHE: Final = 4 << 30
@@ -64,6 +65,7 @@ class Network:
         model.eval().to(device)
         network = cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
         network._check_attention(source)
+        lay_out(model)
         return network
 
     def _check_attention(self, source: str) -> None:

@@ -1,0 +1,57 @@
+"""Laid out weights: the same numbers to the bit, and only where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from ranvier.engines.text.linear import ABLE, LaidOut, lay_out
+from ranvier.engines.text.network import Network
+
+ROWS = (1, 2, 7, 32, 33, 300)
+
+
+def layers(network: Network) -> list[torch.nn.Module]:
+    model = network._model
+    return [module for module in model.modules() if isinstance(module, (torch.nn.Linear, LaidOut))]
+
+
+@pytest.mark.skipif(not ABLE(), reason="this processor does not multiply bfloat16")
+@pytest.mark.parametrize("bias", [False, True])
+def test_every_number_of_rows_gives_the_bits_of_the_plain_layer(bias: bool) -> None:
+    torch.manual_seed(3)
+    plain = torch.nn.Linear(96, 160, bias=bias).bfloat16()
+    model = torch.nn.Sequential(plain, torch.nn.ReLU())
+    assert lay_out(model) == 1
+    assert isinstance(model[0], LaidOut)
+    with torch.inference_mode():
+        for rows in ROWS:
+            probe = torch.randn(1, rows, 96).bfloat16()
+            assert torch.equal(model[0](probe), plain(probe)), rows
+
+
+@pytest.mark.skipif(not ABLE(), reason="this processor does not multiply bfloat16")
+def test_a_loaded_model_says_what_transformers_says(tiny_folder: Path) -> None:
+    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu")
+    assert all(isinstance(layer, LaidOut) for layer in layers(network))
+    plain = AutoModelForCausalLM.from_pretrained(str(tiny_folder), dtype=torch.bfloat16)
+    plain.set_attn_implementation("sdpa")
+    ids = list(range(20))
+    with torch.inference_mode():
+        expected = plain(input_ids=torch.tensor([ids])).logits[0, -1].double().numpy()
+    ((found,),) = network.prefill([ids], [[0]])
+    assert abs(found[0] - expected).max() < 0.1 * abs(expected).max()
+    assert len(layers(network.pruned(1))) < len(layers(network))
+
+
+def test_other_types_and_other_layers_stay(tiny_folder: Path) -> None:
+    network = Network.load(str(tiny_folder), dtype="float32", device="cpu")
+    assert not any(isinstance(layer, LaidOut) for layer in layers(network))
+
+    class Scaled(torch.nn.Linear):
+        """Not a plain layer."""
+
+    assert lay_out(torch.nn.Sequential(Scaled(64, 64).bfloat16())) == 0
