@@ -60,7 +60,9 @@ def _continued(folder: Folder, options: Options) -> Plan:
     wanted = (options.subnets, options.block_time, options.tempo)
     if wanted != (tuple(subnet.name for subnet in plan.subnets), plan.block_time, plan.tempo):
         raise StateMismatch(folder.root, "it has other subnets or another pace")
-    plan = plan.model_copy(update={"chain_port": free_port(CHAIN_PORT)})
+    # What engines serve is this version's: the plan may be of one before it.
+    subnets = tuple(one.model_copy(update={"models": _models(load_subnet(one.name))}) for one in plan.subnets)
+    plan = plan.model_copy(update={"chain_port": free_port(CHAIN_PORT), "subnets": subnets})
     folder.plan.write_text(plan.model_dump_json(indent=1))
     return plan
 
@@ -91,14 +93,17 @@ def _found(folder: Folder, options: Options) -> Plan:
 
 def _subnetwork(folder: Folder, seed: int, netuid: int, subnet: type[Subnet[Any]]) -> Subnetwork:
     members = tuple(_member(folder, seed, uid, participant) for uid, participant in enumerate(cast(subnet)))
-    need = subnet.engine
     return Subnetwork(
         name=subnet.name,
         netuid=netuid,
-        engine=f"unix:{folder.socket(subnet.name)}" if need else None,
-        models=ENGINES[need.kind] if need else (),
+        engine=f"unix:{folder.socket(subnet.name)}" if subnet.engine else None,
+        models=_models(subnet),
         members=members,
     )
+
+
+def _models(subnet: type[Subnet[Any]]) -> tuple[str, ...]:
+    return ENGINES[subnet.engine.kind] if subnet.engine else ()
 
 
 def _member(folder: Folder, seed: int, uid: int, participant: Participant) -> Member:
