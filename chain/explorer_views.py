@@ -24,6 +24,7 @@ from ranvier.chain.policies import known_shares
 from ranvier.chain.rules import Rules
 from ranvier.chain.state import ChainState, SubnetState
 from ranvier.chain.subnet_life import lock_now
+from ranvier.chain.supply import room
 from ranvier.chain.views import subnet_of
 
 
@@ -45,7 +46,7 @@ def network(state: ChainState) -> NetworkInfo:
         block=state.head.number,
         issuance=state.ledger.issuance,
         given_away=state.network.given_away,
-        block_emission=block_emission(state.ledger.issuance),
+        block_emission=min(block_emission(state.ledger.issuance), room(state)),
         lock_cost=lock_now(state.network, following),
         subnets=len(state.subnets),
         subnet_limit=parameters.limit_at(following),

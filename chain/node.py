@@ -57,6 +57,8 @@ class ChainNode:
         Raises `BadGenesis` where both are missing, `WrongChain` where the stored genesis is another, and
         `StateUnusable` for a damaged, newer or occupied state.
         """
+        if genesis is None and not Store.is_in(folder):
+            raise _nothing_in(folder)
         store = Store(folder)
         try:
             if store.is_empty():
@@ -204,12 +206,16 @@ def _death(error: BaseException) -> ChainError:
 
 def _begin(store: Store, genesis: Genesis | None) -> tuple[ChainState, Genesis]:
     if genesis is None:
-        raise BadGenesis(f"{store.folder} holds no chain yet; name a genesis file to start one")
+        raise _nothing_in(store.folder)
     state = first_state(genesis)
     state.take_changed()
     commit = Commit(state.head, encode(state, names(state)))
     store.begin(genesis.model_dump_json(), genesis.hash(), commit)
     return state, genesis
+
+
+def _nothing_in(folder: Path) -> BadGenesis:
+    return BadGenesis(f"{folder} holds no chain yet; name a genesis file or a preset to start one")
 
 
 def _read_genesis(store: Store, expected: Genesis | None) -> Genesis:

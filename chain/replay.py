@@ -35,6 +35,10 @@ def replay(folder: Path, progress: Callable[[int], None] = lambda _block: None) 
 
     Raises `ReplayDiffers` at the first block with another hash or at another state in the end, and `StateUnusable`.
     """
+    if not Store.is_in(folder):
+        raise StateUnusable(
+            f"{folder} holds no chain to replay; name the folder of a stopped one with --state"
+        )
     store = Store(folder)
     try:
         genesis = Genesis.model_validate_json(store.genesis(None))

@@ -16,6 +16,7 @@ from ranvier.chain.rules import Rules
 from ranvier.chain.snapshot import snapshot
 from ranvier.chain.state import ChainState, SubnetState
 from ranvier.chain.subnet_life import pay_loaded
+from ranvier.chain.supply import room
 from ranvier.chain.yuma import epoch
 
 
@@ -40,6 +41,7 @@ def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
     made = block_emission(state.ledger.issuance)
     for subnet in subnets:
         _pay(state, rules, subnet)
+    made = min(made, room(state))  # less only where a faucet has brought the end of all TAO near
     relative = divide_emission(state, block)
     shares = divide_by_shares(made, [relative.get(subnet.netuid, 0) for subnet in subnets])
     for subnet, amount in zip(subnets, shares, strict=True):

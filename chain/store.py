@@ -100,6 +100,11 @@ class Store:
             self.close()
             raise
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder has a chain's file; to be asked before a store is opened that must not make one."""
+        return (folder / FILE_NAME).is_file()
+
     def close(self) -> None:
         """Close the file and let another process open it."""
         self._db.close()

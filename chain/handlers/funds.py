@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from ranvier.chain.calls import AddStake, Faucet, MoveStake, RemoveStake, Transfer
-from ranvier.chain.emission import RAO_SUPPLY
 from ranvier.chain.handlers.alpha import buy_stake, refuse_needless_limit, sell_stake, swap_stake
 from ranvier.chain.handlers.context import Context, Handler, refuse
+from ranvier.chain.supply import room
 
 FAUCET_INTERVAL: Final = 10
 """Blocks between two gifts to the same coldkey."""
@@ -98,8 +98,13 @@ def faucet(context: Context, call: Faucet, coldkey: str) -> None:
     wait = context.state.network.waits("faucet", coldkey, context.block, pause)
     if wait:
         refuse(call, "TxRateLimitExceeded", f"once per {pause} blocks; again in {wait}")
-    if context.state.ledger.issuance + amount > RAO_SUPPLY:
-        refuse(call, "FaucetDisabled", "all TAO that will ever be is there")
+    left = room(context.state)
+    if amount > left:
+        refuse(
+            call,
+            "FaucetDisabled",
+            f"of all TAO that will ever be {left} rao are neither there nor granted yet",
+        )
     context.state.ledger.mint(coldkey, amount)
     context.state.pace("faucet", coldkey, context.block)
     context.state.network.given_away += amount

@@ -23,7 +23,7 @@ from ranvier.chain.runtime import next_block
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_ledger_properties import COLD, HOT, TAO, Ledgers, amounts, colds, genesis
+from test_ledger_properties import COLD, HOT, TAO, Ledgers, amounts, colds, genesis, given_away
 
 places = st.sampled_from([1, 1, 2, 2, 3, 0])
 known = st.sampled_from(HOT[:3])
@@ -44,7 +44,7 @@ class AlphaLedgers(Ledgers):
     era = "y2"
 
     @initialize(
-        issued=st.sampled_from([0, RAO_SUPPLY // 2, RAO_SUPPLY - 1000 * TAO]),
+        issued=st.sampled_from([0, RAO_SUPPLY // 2, RAO_SUPPLY - 1000 * TAO, RAO_SUPPLY - 380 * TAO]),
         policy=st.sampled_from(["root", "price", "flow"]),
     )
     def start(self, issued: int, policy: str) -> None:  # type: ignore[override]
@@ -87,18 +87,19 @@ class AlphaLedgers(Ledgers):
 
     def advance(self) -> None:
         calls, self.waiting = self.waiting, []
-        made = block_emission(self.issuance) if self.state.subnets else 0
+        made = min(block_emission(self.issuance), RAO_SUPPLY - self.issuance) if self.state.subnets else 0
         before = copy.deepcopy(self.state)
         commit = next_block(self.state, self.genesis, 1.0, calls)
         refused = [outcome.error is not None for outcome in commit.outcomes]
         if any(refused):
             next_block(before, self.genesis, 1.0, [c for c, no in zip(calls, refused, strict=True) if not no])
             assert state_hash(before) == state_hash(self.state)
+        gift = given_away(commit)
         told = {event.name for event in commit.events}
         if told & {"NeuronRegistered", "NetworkRemoved"}:  # both burn TAO where a pool is empty
-            assert self.state.ledger.issuance <= self.issuance + made
+            assert self.state.ledger.issuance <= self.issuance + made + gift
             self.issuance = self.state.ledger.issuance
-        self.issuance += 0 if told & {"NeuronRegistered", "NetworkRemoved"} else made
+        self.issuance += 0 if told & {"NeuronRegistered", "NetworkRemoved"} else made + gift
         self.keep(commit)
 
     @invariant()

@@ -20,6 +20,7 @@ from ranvier.chain.calls import (
     CreateSubnet,
     DecreaseTake,
     DissolveSubnet,
+    Faucet,
     IncreaseTake,
     MoveStake,
     Register,
@@ -45,6 +46,7 @@ from ranvier.chain.rules import rules_of
 from ranvier.chain.runtime import next_block
 from ranvier.chain.steps import EpochRecord
 from ranvier.chain.store import Commit
+from ranvier.chain.supply import owed
 
 TAO = 10**9
 COLD = [str(encode_ss58(bytes([number]) * 32, 42)) for number in range(1, 5)]
@@ -78,6 +80,7 @@ def genesis(era: Any, issued: int) -> Genesis:
     return Genesis(
         era=era,
         clock="manual",
+        faucet=333 * TAO,
         network=NetworkParameters(
             emission="root",
             stake_interval=2,
@@ -104,12 +107,17 @@ def genesis(era: Any, issued: int) -> Genesis:
     )
 
 
+def given_away(commit: Commit) -> int:
+    """Rao that the faucet made in a block."""
+    return sum(event.data["amount"] for event in commit.events if event.name == "Faucet")
+
+
 class Ledgers(RuleBasedStateMachine):
     """A chain, the records its store would hold, and an issuance counted from the outside."""
 
     era: str
 
-    @initialize(issued=st.sampled_from([0, RAO_SUPPLY // 2, RAO_SUPPLY - 1000 * TAO]))
+    @initialize(issued=st.sampled_from([0, RAO_SUPPLY // 2, RAO_SUPPLY - 1000 * TAO, RAO_SUPPLY - 380 * TAO]))
     def start(self, issued: int) -> None:
         self.genesis = genesis(self.era, issued)
         self.state = first_state(self.genesis)
@@ -128,6 +136,10 @@ class Ledgers(RuleBasedStateMachine):
     @rule(signer=colds, to=colds, amount=amounts)
     def transfer(self, signer: str, to: str, amount: int) -> None:
         self.queue(signer, Transfer(to, amount))
+
+    @rule(signer=colds)
+    def ask_the_faucet(self, signer: str) -> None:
+        self.queue(signer, Faucet())
 
     @rule(signer=colds, hotkey=hots, amount=amounts)
     def stake(self, signer: str, hotkey: str, amount: int) -> None:
@@ -215,7 +227,7 @@ class Ledgers(RuleBasedStateMachine):
         early = self.granted([record for record in commit.epochs if record.netuid in ended])
         self.epochs = tuple(record for record in commit.epochs if record.netuid not in ended)
         self.received += early
-        self.issuance = expected - burned + early
+        self.issuance = expected - burned + early + given_away(commit)
         self.keep(commit)
         refused = [outcome.error is not None for outcome in commit.outcomes]
         if any(refused):
@@ -235,6 +247,9 @@ class Ledgers(RuleBasedStateMachine):
         for subnet in state.subnets.values():
             for payment in subnet.loaded:
                 pay(state.ledger, payment, rules_of(self.era).take(state, payment.hotkey))
+        left = RAO_SUPPLY - state.ledger.issuance - sum(subnet.pending for subnet in state.subnets.values())
+        self.given += min(made, left) - made
+        made = min(made, left)
         shares = divide_emission(state, state.head.number + 1)
         parts = divide_by_shares(made, [shares.get(netuid, 0) for netuid in sorted(shares)])
         cuts = [
@@ -258,6 +273,10 @@ class Ledgers(RuleBasedStateMachine):
         held = sum(ledger.balances.values()) + sum(sum(by.values()) for by in ledger.stakes.values())
         held += sum(ledger.locks.values())
         assert held == ledger.issuance == self.issuance
+
+    @invariant()
+    def there_never_is_more_than_there_may_be(self) -> None:
+        assert self.state.ledger.issuance + owed(self.state) <= RAO_SUPPLY
 
     @invariant()
     def nobody_owes(self) -> None:

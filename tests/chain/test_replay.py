@@ -12,6 +12,7 @@ from ranvier.chain import (
     RAO,
     AddStake,
     BadCheckpoint,
+    BadGenesis,
     BecomeDelegate,
     Checkpoint,
     CreateSubnet,
@@ -20,8 +21,10 @@ from ranvier.chain import (
     ReplayDiffers,
     RootRegister,
     SetWeights,
+    StateUnusable,
     Transfer,
 )
+from ranvier.chain.node import ChainNode
 from ranvier.chain.replay import replay
 
 
@@ -58,6 +61,16 @@ async def test_a_chain_made_again_is_the_same_chain(open_small: Any, tmp_path: P
     done = replay(tmp_path / "chain")
     assert (done.first, done.last, done.calls) == (0, 19, len(LIFE))
     assert done.state_hash == before
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty"])
+def test_where_no_chain_is_nothing_is_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StateUnusable, match=r"holds no chain to replay; name the folder"):
+        replay(tmp_path / name)
+    with pytest.raises(BadGenesis, match="holds no chain yet; name a genesis file or a preset"):
+        ChainNode.open(tmp_path / name, None)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
 @pytest.mark.parametrize(
