@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from ranvier.engines.text.linear import ABLE, LaidOut, lay_out
 from ranvier.engines.text.network import Network
+from ranvier.subnets.text.ways import quantised
 
 ROWS = (1, 2, 7, 32, 33, 300)
 
@@ -27,8 +29,13 @@ def test_every_number_of_rows_gives_the_bits_of_the_plain_layer(bias: bool) -> N
     model = torch.nn.Sequential(plain, torch.nn.ReLU())
     assert lay_out(model) == 1
     assert isinstance(model[0], LaidOut)
+    copied = copy.deepcopy(model)[0]
+    assert isinstance(copied, torch.nn.Linear)
+    assert torch.equal(copied.weight, plain.weight)
     with torch.inference_mode():
         for rows in ROWS:
+            probe = torch.randn(1, rows, 96).bfloat16()
+            assert torch.equal(copied(probe), plain(probe)), rows
             probe = torch.randn(1, rows, 96).bfloat16()
             assert torch.equal(model[0](probe), plain(probe)), rows
 
@@ -45,6 +52,17 @@ def test_a_loaded_model_says_what_transformers_says(tiny_folder: Path) -> None:
     ((found,),) = network.prefill([ids], [[0]])
     assert abs(found[0] - expected).max() < 0.1 * abs(expected).max()
     assert len(layers(network.pruned(1))) < len(layers(network))
+
+
+@pytest.mark.skipif(not ABLE(), reason="this processor does not multiply bfloat16")
+def test_a_copy_can_be_rounded_and_leaves_the_model_as_it_is(tiny_folder: Path) -> None:
+    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu")
+    ids, one = list(range(20)), [[0]]
+    ((before,),) = network.prefill([ids], one)
+    ((coarse,),) = quantised(network, 4).prefill([ids], one)
+    ((after,),) = network.prefill([ids], one)
+    assert (before == after).all()
+    assert abs(coarse - before).max() > 0.01 * abs(before).max()
 
 
 def test_other_types_and_other_layers_stay(tiny_folder: Path) -> None:
