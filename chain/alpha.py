@@ -130,13 +130,13 @@ def _average(state: ChainState, subnet: SubnetState) -> None:
 
 
 def divided(state: ChainState, subnet: SubnetState, payments: Iterable[Payment]) -> tuple[Payment, ...]:
-    """The payments of an epoch with root's part of the dividends apart; the miners of the owner's own get nothing.
+    """The payments of an epoch with root's part of the dividends apart.
 
     Dividends count for root and for alpha by the stake on the hotkey itself; each side is then scaled to
     its part of the whole. Without root's stake behind any dividends all of them are alpha's.
     """
     market, ledger = of(subnet), state.ledger
-    given = [replace(one, server=0) if ledger.owners[one.hotkey] == subnet.owner else one for one in payments]
+    given = tuple(payments)
     whole = sum(one.validator for one in given)
     wanted, market.pending_root = min(market.pending_root, whole), 0
     subnet.touch("market")
@@ -151,6 +151,11 @@ def divided(state: ChainState, subnet: SubnetState, payments: Iterable[Payment])
         replace(one, validator=alpha, root=root)
         for one, alpha, root in zip(given, alphas, roots, strict=True)
     )
+
+
+def is_burned(state: ChainState, subnet: SubnetState, hotkey: str) -> bool:
+    """Whether what this hotkey mines is never made: it is one of the subnet owner's own."""
+    return subnet.market is not None and state.ledger.owners[hotkey] == subnet.owner
 
 
 def _from_root(ledger: Ledger, market: Market, payment: Payment) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ranvier.chain.errors import BadCheckpoint
+from ranvier.chain.explorer_views import traded_prices
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.models import Block
 from ranvier.chain.records import decode, encode, names, state_hash
@@ -58,10 +59,11 @@ class Checkpoint(BaseModel):
         found = state_hash(state)
         if found != self.state_hash or state.ledger.total() != state.ledger.issuance:
             raise BadCheckpoint(folder, f"its records have the state hash {found}, not {self.state_hash}")
+        first = Commit(self.block, self.records, prices=traded_prices(state, self.records))
         store = Store(folder)
         try:
             if not store.is_empty():
                 raise BadCheckpoint(folder, "this folder holds a chain already; name an empty one")
-            store.begin(self.genesis.model_dump_json(), self.genesis.hash(), Commit(self.block, self.records))
+            store.begin(self.genesis.model_dump_json(), self.genesis.hash(), first)
         finally:
             store.close()

@@ -35,6 +35,7 @@ from ranvier.chain.models import (
     WeightCommit,
 )
 from ranvier.chain.node import ChainNode
+from ranvier.chain.pages import MOST_EPOCHS, every
 from ranvier.chain.pulse import sealed
 from ranvier.chain.signed import LONGEST_LIFE, sign_call
 from ranvier.chain.state import ChainState, Slot
@@ -236,10 +237,17 @@ class EmbeddedChain:
             since_block = piece[-1].block
         return tuple(found)
 
-    async def epochs(self, netuid: int, since_block: int) -> tuple[Epoch, ...]:
-        """Epochs of a subnet in blocks after `since_block`, oldest first."""
-        await self._read(lambda state: views.subnet_of(state, netuid))
-        return await self._history(lambda store: store.epochs(netuid, since_block))
+    async def epochs(self, netuid: int, since_block: int, *, former: bool = False) -> tuple[Epoch, ...]:
+        """Epochs of a subnet in blocks after `since_block`, oldest first.
+
+        `former`: also of those that had its number before.
+        """
+        if not former:
+            founded = await self._read(lambda state: views.subnet_of(state, netuid).created_at)
+            since_block = max(since_block, founded)
+        return await every(
+            lambda at: self._history(lambda store: store.history.epochs(netuid, at, MOST_EPOCHS)), since_block
+        )
 
     async def emissions(self, netuid: int, since_block: int) -> Mapping[str, Earned]:
         """Rao by hotkey over the epochs after `since_block`, server and validator part apart."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ranvier.chain.network import NetworkParameters
 
@@ -50,8 +50,22 @@ class RootSeat:
 
 
 @dataclass(frozen=True, slots=True)
+class DelegateAlpha:
+    """Alpha of one subnet on a hotkey, of which `own` is its owner's; `value` is in rao at the pool's price."""
+
+    netuid: int
+    alpha: int
+    own: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delegate:
-    """A hotkey that others may stake to; `own` is the part of its stake that is its owner's."""
+    """A hotkey that others may stake to; `own` is the part of its stake that is its owner's. Both are rao of TAO.
+
+    `alpha` is what lies on it on subnets with alpha, `alpha_value` the rao of all that at the pools' prices;
+    `nominators` counts coldkeys with stake of either kind, its owner's not.
+    """
 
     hotkey: str
     owner: str
@@ -60,6 +74,8 @@ class Delegate:
     own: int
     nominators: int
     netuids: tuple[int, ...]
+    alpha: tuple[DelegateAlpha, ...] = ()
+    alpha_value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +88,15 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class AlphaHolding:
-    """Alpha that a coldkey has on a hotkey (1e9 to one alpha); `worth` is the rao that the pool would give now."""
+    """Alpha that a coldkey has on a hotkey (1e9 to one alpha), and two answers to how much TAO that is.
+
+    `value` is in rao at the pool's price, `worth` the rao that the pool would give for all of it now.
+    """
 
     netuid: int
     hotkey: str
     alpha: int
+    value: int
     worth: int
 
 
@@ -98,11 +118,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccountPoint:
-    """An account after a block that changed it: free rao, and all its stake of TAO."""
+    """An account after a block that changed it: free rao, and all its stake of TAO.
+
+    `alpha` is its stake on subnets with alpha, by netuid (1e9 to one alpha); `alpha_value` the rao of TAO that all of
+    that was worth at the pools' prices then, before what selling it would do to them.
+    """
 
     block: int
     free: int
     staked: int
+    alpha: dict[int, int] = field(default_factory=dict)
+    alpha_value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +167,10 @@ class SubnetDetail:
 
 @dataclass(frozen=True, slots=True)
 class SubnetPoint:
-    """A subnet after a block with a registration or an epoch; `share` is its part of emission in [0, 1]."""
+    """A subnet after a block with a registration or an epoch; `share` is its part of emission in [0, 1].
+
+    `alpha_price` is TAO for one alpha, where there is any.
+    """
 
     block: int
     burn: int
@@ -149,3 +178,4 @@ class SubnetPoint:
     recycled: int
     share: float
     neurons: int
+    alpha_price: float | None = None

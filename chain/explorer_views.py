@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from ranvier.chain.alpha import quote_sale
 from ranvier.chain.calls import encode_call
 from ranvier.chain.emission import block_emission
@@ -10,6 +12,7 @@ from ranvier.chain.explorer import (
     Account,
     AlphaHolding,
     Delegate,
+    DelegateAlpha,
     Holding,
     MarketInfo,
     NetworkInfo,
@@ -19,6 +22,7 @@ from ranvier.chain.explorer import (
     SubnetPoint,
 )
 from ranvier.chain.governance import senate
+from ranvier.chain.history import alpha_of
 from ranvier.chain.market import FLOW_BITS, PRICE_BITS, price
 from ranvier.chain.policies import known_shares
 from ranvier.chain.rules import Rules
@@ -75,29 +79,39 @@ def root(state: ChainState) -> tuple[RootSeat, ...]:
 
 
 def delegates(state: ChainState, rules: Rules) -> tuple[Delegate, ...]:
-    """All hotkeys that others may stake to, the one with most stake first."""
+    """All hotkeys that others may stake to, the one with most stake first: of TAO, and alpha at the pools' prices."""
     places: dict[str, list[int]] = {}
     for netuid, subnet in sorted(state.subnets.items()):
         for hotkey in subnet.uids:
             places.setdefault(hotkey, []).append(netuid)
-    ledger, found = state.ledger, list[Delegate]()
-    for hotkey, owner in ledger.owners.items():
+    found = list[Delegate]()
+    for hotkey, owner in state.ledger.owners.items():
         take = rules.take(state, hotkey)
         if take is not None:
-            held = ledger.stakes.get(hotkey, {})
-            others = sum(amount > 0 for coldkey, amount in held.items() if coldkey != owner)
-            found.append(
-                Delegate(
-                    hotkey,
-                    owner,
-                    take,
-                    sum(held.values()),
-                    held.get(owner, 0),
-                    others,
-                    tuple(places.get(hotkey, ())),
-                )
-            )
-    return tuple(sorted(found, key=lambda one: (-one.stake, one.hotkey)))
+            found.append(_delegate(state, hotkey, owner, take, places.get(hotkey, ())))
+    return tuple(sorted(found, key=lambda one: (-one.stake - one.alpha_value, one.hotkey)))
+
+
+def _delegate(state: ChainState, hotkey: str, owner: str, take: int, netuids: Sequence[int]) -> Delegate:
+    held, alpha = state.ledger.stakes.get(hotkey, {}), list[DelegateAlpha]()
+    holders = {coldkey for coldkey, amount in held.items() if amount}
+    for netuid, subnet in sorted(state.subnets.items()):
+        by = subnet.market.stakes.get(hotkey) if subnet.market is not None else None
+        if by:
+            holders |= by.keys()
+            total = sum(by.values())
+            alpha.append(DelegateAlpha(netuid, total, by.get(owner, 0), _value(state, subnet, total)))
+    return Delegate(
+        hotkey=hotkey,
+        owner=owner,
+        take=take,
+        stake=sum(held.values()),
+        own=held.get(owner, 0),
+        nominators=len(holders - {owner}),
+        netuids=tuple(netuids),
+        alpha=tuple(alpha),
+        alpha_value=sum(one.value for one in alpha),
+    )
 
 
 def account(state: ChainState, coldkey: str) -> Account:
@@ -109,7 +123,13 @@ def account(state: ChainState, coldkey: str) -> Account:
         if held.get(coldkey, 0)
     )
     alpha = tuple(
-        AlphaHolding(netuid, hotkey, held[coldkey], quote_sale(state, subnet, held[coldkey]))
+        AlphaHolding(
+            netuid,
+            hotkey,
+            held[coldkey],
+            _value(state, subnet, held[coldkey]),
+            quote_sale(state, subnet, held[coldkey]),
+        )
         for netuid, subnet in sorted(state.subnets.items())
         if subnet.market is not None
         for hotkey, held in sorted(subnet.market.stakes.items())
@@ -143,6 +163,32 @@ def subnet_detail(state: ChainState, rules: Rules, netuid: int) -> SubnetDetail:
     )
 
 
+def alpha_price(state: ChainState, subnet: SubnetState) -> float | None:
+    """TAO for one alpha; None where there is none."""
+    if subnet.market is None:
+        return None
+    fixed = price(state.ledger.pools.get(subnet.netuid, 0), subnet.market.reserve)
+    return float(fixed / 2**PRICE_BITS)
+
+
+def traded_prices(state: ChainState, records: Iterable[str]) -> dict[int, float]:
+    """Prices on subnets of whose alpha some stake is among the changed `records`, to be kept."""
+    parts = (name.partition("/") for name in records)
+    found = {alpha_of(rest) for kind, _, rest in parts if kind == "subnet"}
+    prices = {
+        netuid: alpha_price(state, state.subnets[netuid])
+        for netuid in sorted({stake[0] for stake in found if stake is not None})
+        if netuid in state.subnets
+    }
+    return {netuid: value for netuid, value in prices.items() if value is not None}
+
+
+def _value(state: ChainState, subnet: SubnetState, alpha: int) -> int:
+    """Rao of TAO at the pool's price."""
+    assert subnet.market is not None
+    return alpha * price(state.ledger.pools.get(subnet.netuid, 0), subnet.market.reserve) >> PRICE_BITS
+
+
 def _market(state: ChainState, subnet: SubnetState) -> MarketInfo | None:
     market, tao = subnet.market, state.ledger.pools.get(subnet.netuid, 0)
     if market is None:
@@ -170,4 +216,5 @@ def point(state: ChainState, netuid: int, block: int) -> SubnetPoint:
         subnet.recycled,
         shares.get(netuid, 0) / total if total else 0.0,
         len(subnet.slots),
+        alpha_price(state, subnet),
     )

@@ -39,6 +39,7 @@ from ranvier.chain.models import (
     Support,
     WeightCommit,
 )
+from ranvier.chain.pages import Page, every
 from ranvier.chain.pulse import Lock, sealed
 from ranvier.chain.signed import SignedCall, sign_call
 from ranvier.chain.transport import Transport
@@ -54,7 +55,7 @@ _SUBNETS = TypeAdapter(tuple[SubnetInfo, ...])
 _MATRIX = TypeAdapter(dict[int, dict[int, int]])
 _EVENTS = TypeAdapter(tuple[Event, ...])
 _COMMITS = TypeAdapter(tuple[WeightCommit, ...])
-_EPOCHS = TypeAdapter(tuple[Epoch, ...])
+_EPOCHS = TypeAdapter(Page[Epoch])
 _INTEGER = TypeAdapter(int)
 _TEXT = TypeAdapter(str)
 _CALL_STATE = TypeAdapter(CallState)
@@ -64,9 +65,9 @@ _NETWORK = TypeAdapter(NetworkInfo)
 _ROOT = TypeAdapter(tuple[RootSeat, ...])
 _DELEGATES = TypeAdapter(tuple[Delegate, ...])
 _ACCOUNT = TypeAdapter(Account)
-_ACCOUNT_POINTS = TypeAdapter(tuple[AccountPoint, ...])
+_ACCOUNT_POINTS = TypeAdapter(Page[AccountPoint])
 _DETAIL = TypeAdapter(SubnetDetail)
-_POINTS = TypeAdapter(tuple[SubnetPoint, ...])
+_POINTS = TypeAdapter(Page[SubnetPoint])
 _CHECKPOINT = TypeAdapter(Checkpoint)
 MOST_CHECKPOINT: Final = 1 << 30
 _PAUSE: Final = 1.0
@@ -174,15 +175,22 @@ class LocalChain:
 
     async def account_history(self, coldkey: str, since_block: int) -> tuple[AccountPoint, ...]:
         """An account after each block after `since_block` that changed it."""
-        return await self._get(_ACCOUNT_POINTS, f"/v1/accounts/{coldkey}/history", since=str(since_block))
+        path = f"/v1/accounts/{coldkey}/history"
+        return await every(lambda at: self._get(_ACCOUNT_POINTS, path, since=str(at)), since_block)
 
     async def subnet_detail(self, netuid: int) -> SubnetDetail:
         """What the list of subnets leaves out."""
         return await self._get(_DETAIL, f"/v1/subnets/{netuid}/detail")
 
-    async def subnet_history(self, netuid: int, since_block: int) -> tuple[SubnetPoint, ...]:
-        """Prices, share and size of a subnet after blocks with a registration or an epoch."""
-        return await self._get(_POINTS, f"/v1/subnets/{netuid}/history", since=str(since_block))
+    async def subnet_history(
+        self, netuid: int, since_block: int, *, former: bool = False
+    ) -> tuple[SubnetPoint, ...]:
+        """Prices, share and size of a subnet after blocks with a registration or an epoch.
+
+        `former`: also of those that had its number before.
+        """
+        path, whole = f"/v1/subnets/{netuid}/history", str(int(former))
+        return await every(lambda at: self._get(_POINTS, path, since=str(at), former=whole), since_block)
 
     async def checkpoint(self, *, deadline: float = 60.0) -> Checkpoint:
         """The whole chain at the newest block, to be restored elsewhere."""
@@ -198,9 +206,13 @@ class LocalChain:
             since_block = piece[-1].block
         return tuple(found)
 
-    async def epochs(self, netuid: int, since_block: int) -> tuple[Epoch, ...]:
-        """Epochs of a subnet in blocks after `since_block`, oldest first."""
-        return await self._get(_EPOCHS, f"/v1/subnets/{netuid}/epochs", since=str(since_block))
+    async def epochs(self, netuid: int, since_block: int, *, former: bool = False) -> tuple[Epoch, ...]:
+        """Epochs of a subnet in blocks after `since_block`, oldest first.
+
+        `former`: also of those that had its number before.
+        """
+        path, whole = f"/v1/subnets/{netuid}/epochs", str(int(former))
+        return await every(lambda at: self._get(_EPOCHS, path, since=str(at), former=whole), since_block)
 
     async def emissions(self, netuid: int, since_block: int) -> dict[str, Earned]:
         """Rao by hotkey over the epochs after `since_block`, server and validator part apart."""

@@ -42,8 +42,9 @@ class AxonInfo:
 class Neuron:
     """One uid slot of a subnet.
 
-    `stake` is all rao staked to the hotkey, `emission` the rao of the last epoch (server and validator part
-    together); rank to dividends are u16 ratios. `axon` is None until the hotkey serves.
+    `stake` is what the hotkey validates with, in rao: on a subnet with alpha its alpha and the part that TAO counts
+    beside it. `emission` is what Yuma gave it in the last epoch (server and validator part together; of alpha where
+    there is any); rank to dividends are u16 ratios. `axon` is None until the hotkey serves.
     """
 
     uid: int
@@ -157,7 +158,12 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class EpochRow:
-    """What one neuron got in one epoch; emissions are rao, incentive and dividends u16 ratios."""
+    """What one neuron got in one epoch; emissions are rao, incentive and dividends u16 ratios.
+
+    On a subnet with alpha they are of alpha, and `burned` is what a miner of the subnet's owner would have got: it is
+    never made. What parents of a child hotkey get of its `validator_emission`, and what is sold for root's stake, is
+    not told apart.
+    """
 
     uid: int
     hotkey: str
@@ -165,6 +171,7 @@ class EpochRow:
     dividends: int
     server_emission: int
     validator_emission: int
+    burned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,9 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """Rao a hotkey earned over several epochs, as a miner (`server`) and as a validator (`validator`)."""
+    """Rao a hotkey earned over several epochs, as a miner (`server`) and as a validator (`validator`); of alpha where a
+    subnet has it.
+    """
 
     server: int
     validator: int

@@ -16,6 +16,7 @@ from ranvier.chain.api import LONGEST_WAIT, MOST_EVENTS, Advance, CallState, Cha
 from ranvier.chain.dispatch import carried_out
 from ranvier.chain.errors import CallRefused, NotFound
 from ranvier.chain.node import ChainNode
+from ranvier.chain.pages import MOST_EPOCHS, MOST_POINTS
 from ranvier.chain.rules import rules_of
 from ranvier.chain.signed import LONGEST_LIFE, SignedCall
 from ranvier.chain.state import ChainState
@@ -121,9 +122,9 @@ async def _events(request: web.Request) -> web.Response:
 
 
 async def _epochs(request: web.Request) -> web.Response:
-    node, netuid, since = request.app[NODE], int(request.match_info["netuid"]), _number(request, "since")
-    await node.read(lambda state: views.subnet_of(state, netuid))
-    return reply(await node.history(lambda store: store.epochs(netuid, since)))
+    netuid, limit = int(request.match_info["netuid"]), _limit(request, MOST_EPOCHS)
+    since = max(_number(request, "since"), await _founded(request, netuid))
+    return reply(await request.app[NODE].history(lambda store: store.history.epochs(netuid, since, limit)))
 
 
 async def _commits(request: web.Request) -> web.Response:
@@ -164,8 +165,8 @@ async def _account(request: web.Request) -> web.Response:
 
 
 async def _account_history(request: web.Request) -> web.Response:
-    ss58, since = _address(request), _number(request, "since")
-    return reply(await request.app[NODE].history(lambda store: store.account(ss58, since)))
+    ss58, since, limit = _address(request), _number(request, "since"), _limit(request, MOST_POINTS)
+    return reply(await request.app[NODE].history(lambda store: store.history.account(ss58, since, limit)))
 
 
 async def _detail(request: web.Request) -> web.Response:
@@ -175,9 +176,20 @@ async def _detail(request: web.Request) -> web.Response:
 
 
 async def _subnet_history(request: web.Request) -> web.Response:
-    node, netuid, since = request.app[NODE], int(request.match_info["netuid"]), _number(request, "since")
-    await node.read(lambda state: views.subnet_of(state, netuid))
-    return reply(await node.history(lambda store: store.points(netuid, since)))
+    netuid, limit = int(request.match_info["netuid"]), _limit(request, MOST_POINTS)
+    # The block that founds a subnet has a point of it, but no epoch.
+    since = max(_number(request, "since"), await _founded(request, netuid) - 1)
+    return reply(await request.app[NODE].history(lambda store: store.history.points(netuid, since, limit)))
+
+
+async def _founded(request: web.Request, netuid: int) -> int:
+    """The block that founded the present subnet; 0 where `former=1` asks for those of its number before it, too."""
+    former = request.query.get("former", "0")
+    if former not in ("0", "1"):
+        raise BadRequest("the query former is 0, or 1 for subnets that had the number before")
+    if former == "1":
+        return 0
+    return await request.app[NODE].read(lambda state: views.subnet_of(state, netuid).created_at)
 
 
 async def _balance(request: web.Request) -> web.Response:
@@ -238,8 +250,16 @@ def _is_near(request: web.Request) -> bool:
 def _number(request: web.Request, name: str) -> int:
     text = request.query.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise BadRequest(f"give the query {name}=N, a block number")
+        raise BadRequest(f"give the query {name}=N, a whole number")
     return int(text)
+
+
+def _limit(request: web.Request, most: int) -> int:
+    """How many are asked for; the most there can be in one reply where nothing is said."""
+    limit = _number(request, "limit") if "limit" in request.query else most
+    if not 1 <= limit <= most:
+        raise BadRequest(f"the query limit=N is from 1 to {most} here; ask on from the reply's `next`")
+    return limit
 
 
 def _patience(request: web.Request) -> float:

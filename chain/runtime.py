@@ -8,7 +8,7 @@ from typing import Final
 
 from ranvier.chain.dispatch import dispatch
 from ranvier.chain.errors import CallRefused
-from ranvier.chain.explorer_views import point
+from ranvier.chain.explorer_views import point, traded_prices
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.handlers.context import Context
 from ranvier.chain.handlers.funds import FAUCET_INTERVAL
@@ -53,14 +53,17 @@ def next_block(
     outcomes = tuple(_carry_out(context, waiting) for waiting in calls)
     state.head = Block(number, _block_hash(state.head, number, timestamp, calls), timestamp)
     events = tuple(Event(number, index, name, data) for index, (name, data) in enumerate(context.events))
-    records = encode(state, sorted(state.take_changed()))
+    changed = sorted(state.take_changed())
+    records = encode(state, changed)
     touched = {record.netuid for record in epochs}
     touched |= {
         data["netuid"] for name, data in context.events if name in ("NeuronRegistered", "NetworkAdded")
     }
     points = {netuid: point(state, netuid, number) for netuid in sorted(touched & state.subnets.keys())}
     signed = tuple(waiting.signed for waiting in calls if waiting.signed is not None)
-    return Commit(state.head, records, outcomes, events, tuple(epochs), signed, points)
+    return Commit(
+        state.head, records, outcomes, events, tuple(epochs), signed, points, traded_prices(state, changed)
+    )
 
 
 def _carry_out(context: Context, waiting: Waiting) -> Outcome:

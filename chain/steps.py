@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ranvier.chain.alpha import accumulate, divided
+from ranvier.chain.alpha import accumulate, divided, is_burned
 from ranvier.chain.children import shared
 from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
 from ranvier.chain.epoch_result import EpochResult
@@ -77,7 +77,7 @@ def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int)
     if subnet.slots:
         result = epoch(snapshot(state, rules, subnet, block, emission))
         _store(subnet, result)
-        rows = tuple(_rows(subnet, result))
+        rows = tuple(_rows(state, subnet, result))
         paid = (Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
         loaded = shared(paid, subnet.families, state.worth_on(subnet), state.ledger.owners)
         subnet.loaded = loaded if subnet.market is None else divided(state, subnet, loaded)
@@ -100,13 +100,17 @@ def _store(subnet: SubnetState, result: EpochResult) -> None:
     subnet.touch_slots()
 
 
-def _rows(subnet: SubnetState, result: EpochResult) -> Iterable[EpochRow]:
+def _rows(state: ChainState, subnet: SubnetState, result: EpochResult) -> Iterable[EpochRow]:
     for uid, slot in enumerate(subnet.slots):
+        mined, burned = result.server_emission[uid], 0
+        if is_burned(state, subnet, slot.hotkey):
+            mined, burned = 0, mined
         yield EpochRow(
             uid=uid,
             hotkey=slot.hotkey,
             incentive=slot.incentive,
             dividends=slot.dividends,
-            server_emission=result.server_emission[uid],
+            server_emission=mined,
             validator_emission=result.validator_emission[uid],
+            burned=burned,
         )

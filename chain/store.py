@@ -7,26 +7,28 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ranvier.chain import history
 from ranvier.chain.errors import StateUnusable, WrongChain
-from ranvier.chain.explorer import AccountPoint, SubnetPoint
-from ranvier.chain.models import Block, Epoch, EpochRow, Event
+from ranvier.chain.explorer import SubnetPoint
+from ranvier.chain.history import History
+from ranvier.chain.models import Block, Event
 from ranvier.chain.pulse import Pulse
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256
 """Blocks after a call's last valid one during which its outcome can still be asked for."""
 SWEEP = 1024
 """Blocks between two looks for old points."""
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE block (number INTEGER PRIMARY KEY, hash TEXT NOT NULL, timestamp REAL NOT NULL);
 CREATE TABLE call (hash TEXT PRIMARY KEY, block INTEGER NOT NULL, valid_until INTEGER NOT NULL,
@@ -34,20 +36,10 @@ CREATE TABLE call (hash TEXT PRIMARY KEY, block INTEGER NOT NULL, valid_until IN
 CREATE INDEX call_life ON call (valid_until);
 CREATE TABLE event (block INTEGER, idx INTEGER, name TEXT NOT NULL, data TEXT NOT NULL,
     PRIMARY KEY (block, idx)) WITHOUT ROWID;
-CREATE TABLE epoch (netuid INTEGER, block INTEGER, uid INTEGER, hotkey TEXT NOT NULL, incentive INTEGER NOT NULL,
-    dividends INTEGER NOT NULL, server INTEGER NOT NULL, validator INTEGER NOT NULL,
-    PRIMARY KEY (netuid, block, uid)) WITHOUT ROWID;
-CREATE INDEX epoch_age ON epoch (block);
 CREATE TABLE signed (block INTEGER, idx INTEGER, body TEXT NOT NULL, PRIMARY KEY (block, idx)) WITHOUT ROWID;
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE account (coldkey TEXT, block INTEGER, free INTEGER NOT NULL, PRIMARY KEY (coldkey, block)) WITHOUT ROWID;
-CREATE TABLE holding (coldkey TEXT, hotkey TEXT, block INTEGER, rao INTEGER NOT NULL,
-    PRIMARY KEY (coldkey, hotkey, block)) WITHOUT ROWID;
-CREATE TABLE point (netuid INTEGER, block INTEGER, burn TEXT NOT NULL, difficulty TEXT NOT NULL,
-    recycled INTEGER NOT NULL, share REAL NOT NULL, neurons INTEGER NOT NULL,
-    PRIMARY KEY (netuid, block)) WITHOUT ROWID;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
+{history.SCHEMA}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +65,8 @@ class Commit:
     signed: tuple[SignedCall, ...] = ()
     points: Mapping[int, SubnetPoint] = field(default_factory=dict)
     """Subnets that had a registration or an epoch, by netuid."""
+    prices: Mapping[int, float] = field(default_factory=dict)
+    """TAO for one alpha, of subnets whose alpha changed hands, by netuid."""
 
 
 @dataclass
@@ -161,17 +155,12 @@ class Store:
             for table in ("event", "epoch"):
                 self._db.execute(f"DELETE FROM {table} WHERE block < ?", (forget_before,))  # noqa: S608
             if commit.block.number % SWEEP == 0:
-                self._sweep(forget_before)
+                history.sweep(self._db, forget_before)
 
-    def _sweep(self, forget_before: int) -> None:
-        """Old points go; of each account the newest of them stays, as what later ones add to."""
-        self._db.execute("DELETE FROM point WHERE block < ?", (forget_before,))
-        for table, keys in (("account", "coldkey"), ("holding", "coldkey, hotkey")):
-            self._db.execute(
-                f"DELETE FROM {table} WHERE block < ? AND ({keys}, block) NOT IN"  # noqa: S608
-                f" (SELECT {keys}, max(block) FROM {table} WHERE block < ? GROUP BY {keys})",
-                (forget_before, forget_before),
-            )
+    @property
+    def history(self) -> History:
+        """What accounts and subnets were like."""
+        return History(self._query)
 
     def outcome(self, call_hash: str) -> Outcome | None:
         """What became of a call whose last valid block has not passed."""
@@ -198,43 +187,6 @@ class Store:
             rows = [row for row in rows if row[0] != last] if first != last else self._query(whole, first)
         return tuple(Event(block, idx, name, json.loads(data)) for block, idx, name, data in rows)
 
-    def epochs(self, netuid: int, since: int) -> tuple[Epoch, ...]:
-        """Epochs of a subnet in blocks after `since`, oldest first."""
-        text = (
-            "SELECT block, uid, hotkey, incentive, dividends, server, validator FROM epoch"
-            " WHERE netuid = ? AND block > ? ORDER BY block, uid"
-        )
-        rows: dict[int, list[EpochRow]] = {}
-        for block, *row in self._query(text, netuid, since):
-            rows.setdefault(block, []).append(EpochRow(*row))
-        return tuple(Epoch(block, tuple(found)) for block, found in rows.items())
-
-    def account(self, coldkey: str, since: int) -> tuple[AccountPoint, ...]:
-        """An account after each block after `since` that changed it, oldest first."""
-        free = self._query("SELECT block, free FROM account WHERE coldkey = ? ORDER BY block", coldkey)
-        held = self._query("SELECT block, hotkey, rao FROM holding WHERE coldkey = ? ORDER BY block", coldkey)
-        balances, changes = dict(free), dict[int, list[tuple[str, int]]]()
-        for block, hotkey, rao in held:
-            changes.setdefault(block, []).append((hotkey, rao))
-        stakes, balance, found = dict[str, int](), 0, list[AccountPoint]()
-        for block in sorted(balances.keys() | changes.keys()):
-            balance = balances.get(block, balance)
-            stakes.update(changes.get(block, ()))
-            if block > since:
-                found.append(AccountPoint(block, balance, sum(stakes.values())))
-        return tuple(found)
-
-    def points(self, netuid: int, since: int) -> tuple[SubnetPoint, ...]:
-        """A subnet after blocks after `since` with a registration or an epoch, oldest first."""
-        text = (
-            "SELECT block, burn, difficulty, recycled, share, neurons FROM point"
-            " WHERE netuid = ? AND block > ? ORDER BY block"
-        )
-        return tuple(
-            SubnetPoint(number, int(burn), int(difficulty), *rest)
-            for number, burn, difficulty, *rest in self._query(text, netuid, since)
-        )
-
     def _write(self, commit: Commit) -> None:
         run = self._db.executemany
         block = commit.block
@@ -245,7 +197,7 @@ class Store:
             "DELETE FROM state WHERE name = ?",
             [(name,) for name, value in commit.records.items() if value is None],
         )
-        self._write_history(commit)
+        history.write(self._db, block.number, commit.records, commit.epochs, commit.points, commit.prices)
         outcomes = [(o.call_hash, o.block, o.valid_until, o.error, o.message) for o in commit.outcomes]
         run("INSERT INTO call VALUES (?, ?, ?, ?, ?)", outcomes)
         run(
@@ -255,28 +207,6 @@ class Store:
         run(
             "INSERT INTO signed VALUES (?, ?, ?)",
             [(block.number, index, call.model_dump_json()) for index, call in enumerate(commit.signed)],
-        )
-        run("INSERT INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _epoch_rows(block.number, commit.epochs))
-
-    def _write_history(self, commit: Commit) -> None:
-        number, run = commit.block.number, self._db.executemany
-        free, held = list[tuple[str, int, int]](), list[tuple[str, str, int, int]]()
-        for name, value in commit.records.items():
-            kind, _, rest = name.partition("/")
-            if kind == "balance":
-                free.append((rest, number, int(value or 0)))
-            elif kind == "stake":
-                hotkey, _, coldkey = rest.partition("/")
-                held.append((coldkey, hotkey, number, json.loads(value)["rao"] if value else 0))
-        run("INSERT OR REPLACE INTO account VALUES (?, ?, ?)", free)
-        run("INSERT OR REPLACE INTO holding VALUES (?, ?, ?, ?)", held)
-        run(
-            "INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                # Prices are u64, SQLite's integers end at 2**63 - 1.
-                (netuid, p.block, str(p.burn), str(p.difficulty), p.recycled, p.share, p.neurons)
-                for netuid, p in commit.points.items()
-            ],
         )
 
     def _prepare(self) -> None:
@@ -324,14 +254,6 @@ class Store:
             f"the chain's state {self.folder / FILE_NAME} cannot be used ({error}); "
             "restore it from a copy, make room on the disk, or start afresh with another state folder"
         )
-
-
-def _epoch_rows(block: int, epochs: Iterable[EpochRecord]) -> list[tuple[Any, ...]]:
-    return [
-        (e.netuid, block, r.uid, r.hotkey, r.incentive, r.dividends, r.server_emission, r.validator_emission)
-        for e in epochs
-        for r in e.rows
-    ]
 
 
 def _take_lock(folder: Path) -> int:

@@ -304,7 +304,7 @@ async def _coldkey_books(story: Story, accounts: Mapping[str, Account]) -> None:
 async def _paid(story: Story, before: int = 10**9) -> list[EpochRow]:
     """Rows of all epochs that were paid: an epoch is paid in the block after it."""
     head = min(before, (await story.chain.block()).number)
-    epochs = [epoch for netuid in (1, 2) for epoch in await story.chain.epochs(netuid, 0)]
+    epochs = [epoch for netuid in (1, 2) for epoch in await story.chain.epochs(netuid, 0, former=True)]
     return [row for epoch in epochs if epoch.block < head for row in epoch.rows]
 
 

@@ -17,6 +17,8 @@ DAY: Final = 86_400.0
 class Economics:
     """One subnet over `hours` (a day, or what there is of one); amounts are rao.
 
+    With an `alpha_price` (TAO for one alpha) `income`, `miners_income` and `mean_miner` are of alpha; without they are,
+    as `price` and `recycled` always, of TAO. Miners of the subnet's owner do not count where they are not paid.
     `miners` are neurons that were paid as miners. `break_even_hours`: until the mean miner has earned the price; None
     where nobody earns. `pruning_chance`: of a neuron past its immunity, within a day at the present pace of
     registrations; 0 while there are free slots.
@@ -34,6 +36,12 @@ class Economics:
     mean_miner: int
     break_even_hours: float | None
     pruning_chance: float
+    alpha_price: float | None = None
+
+    @property
+    def mean_miner_tao(self) -> int:
+        """Rao of TAO that the mean miner earned, alpha at the price of now."""
+        return self.mean_miner if self.alpha_price is None else int(self.mean_miner * self.alpha_price)
 
 
 def economics(
@@ -45,6 +53,7 @@ def economics(
     block_time: float,
     immunity: int,
     difficulty: int = 0,
+    alpha_price: float | None = None,
 ) -> Economics:
     """From epochs and points of the last day (older ones are left out)."""
     since = max(graph.block - round(DAY / block_time), info.created_at)
@@ -53,6 +62,7 @@ def economics(
     miners = {row.hotkey for row in paid if row.server_emission}
     server = sum(row.server_emission for row in paid)
     mean = server // len(miners) if miners else 0
+    worth = mean * (1.0 if alpha_price is None else alpha_price)
     recent = [point for point in points if point.block > since]
     before = next((point for point in reversed(points) if point.block <= since), None)
     recycled = recent[-1].recycled - (before.recycled if before else 0) if recent else 0
@@ -68,8 +78,9 @@ def economics(
         registrations=joined,
         miners=len(miners),
         mean_miner=mean,
-        break_even_hours=info.burn / mean * hours if mean else None,
+        break_even_hours=info.burn / worth * hours if worth else None,
         pruning_chance=_pruning(info, graph, joined * 24 / hours, immunity),
+        alpha_price=alpha_price,
     )
 
 

@@ -18,7 +18,10 @@ def metagraph(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """The neurons of a subnet: stake in TAO, ratios in 0..1, emission of the last epoch in TAO."""
+    """The neurons of a subnet: stake, ratios in 0..1, emission of the last epoch. In TAO, or the subnet's alpha.
+
+    With alpha stake is alpha and what TAO on root counts beside it, and the owner's own miners are not paid theirs.
+    """
     found = asyncio.run(_metagraph(network, netuid))
     columns = (
         "uid",

@@ -125,6 +125,7 @@ class Small:
 
     server: Running
     client: LocalChain
+    folder: Path
 
     async def submit(self, call: Any, who: str) -> Any:
         """Send, make one block, return the outcome's error name or None."""
@@ -146,7 +147,7 @@ def open_small(tmp_path: Path) -> Opener:
     async def open_it(folder: str = "chain", **changes: Any) -> AsyncIterator[Small]:
         genesis = make_genesis(**changes)
         async with running(tmp_path / folder, genesis) as server, LocalChain(server.endpoint) as client:
-            yield Small(server, client)
+            yield Small(server, client, tmp_path / folder)
 
     return open_it
 

@@ -27,6 +27,7 @@ from ranvier.chain.checkpoint import Checkpoint
 from ranvier.chain.explorer_views import account, subnet_detail
 from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.market import Market
+from ranvier.chain.models import Epoch, EpochRow
 from ranvier.chain.network import NetworkParameters
 from ranvier.chain.policies import known_shares
 from ranvier.chain.pool import Waiting
@@ -36,7 +37,8 @@ from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.rules import rules_of
 from ranvier.chain.runtime import next_block
 from ranvier.chain.state import TAO_WEIGHT, ChainState
-from ranvier.chain.views import metagraph
+from ranvier.chain.views import metagraph, subnets
+from ranvier.neurons.economics import economics
 
 TAO = 10**9
 OWNER, MINER, STAKER, RICH = (str(encode_ss58(bytes([n]) * 32, 42)) for n in range(1, 5))
@@ -228,6 +230,33 @@ def test_the_owners_own_miners_earn_nothing() -> None:
         block(state, born)
     assert state.subnets[1].slots[2].incentive == 65535
     assert market(state).stake_of(OWN, OWNER) == 0
+
+
+def test_the_history_says_what_was_paid_and_what_was_not() -> None:
+    """The owner's own miner has incentive and no emission; what it would have got is told apart, to the rao."""
+    born = genesis()
+    state = first_state(born)
+    block(state, born, (VALI, SetWeights(1, (1, 2), (1, 3))))
+    rows: tuple[EpochRow, ...] = ()
+    for number in range(15):
+        for record in next_block(state, born, 1.0, []).epochs:
+            rows = record.rows if record.netuid == 1 and number > 5 else rows
+        if rows:
+            break
+    vali, work, own = rows
+    assert own.incentive > work.incentive > 0
+    assert own.server_emission == vali.burned == work.burned == 0
+    assert own.burned == pytest.approx(3 * work.server_emission, rel=1e-3)
+    assert own.burned == state.subnets[1].slots[2].emission
+    (paid,) = [payment for payment in state.subnets[1].loaded if payment.hotkey == WORK]
+    assert paid.server == work.server_emission
+    graph, info = metagraph(state, 1), subnets(state)[0]
+    at_twice = economics(
+        info, graph, [Epoch(state.head.number, rows)], [], block_time=12, immunity=0, alpha_price=2.0
+    )
+    assert at_twice.miners_income == at_twice.mean_miner == work.server_emission
+    assert (at_twice.miners, at_twice.mean_miner_tao) == (1, 2 * work.server_emission)
+    assert at_twice.break_even_hours == pytest.approx(info.burn / at_twice.mean_miner_tao * at_twice.hours)
 
 
 def test_root_counts_by_its_weight() -> None:

@@ -40,6 +40,7 @@ from ranvier.chain.governance import senate
 from ranvier.chain.handlers.locked import next_round
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.network import NetworkParameters
+from ranvier.chain.pages import MOST_EPOCHS, MOST_POINTS
 from ranvier.chain.pool import Waiting
 from ranvier.chain.pulse import Lock, Pulse, seal_row
 from ranvier.chain.records import decode, encode, names, state_hash
@@ -274,10 +275,11 @@ def drawn_views(state: ChainState, rules: Any, store: Store) -> None:
         explorer_views.subnet_detail(state, rules, netuid)
         for view in (views.metagraph, views.weights, views.bonds):
             view(state, netuid)
-        store.points(netuid, 0)
+        store.history.points(netuid, 0, MOST_POINTS)
+        store.history.epochs(netuid, 0, MOST_EPOCHS)
     for coldkey in COLD:
         explorer_views.account(state, coldkey)
-        store.account(coldkey, 0)
+        store.history.account(coldkey, 0, MOST_POINTS)
 
 
 @pytest.mark.parametrize(

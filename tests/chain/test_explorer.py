@@ -12,8 +12,12 @@ from ranvier.chain import (
     AddStake,
     BecomeDelegate,
     CreateSubnet,
+    DissolveSubnet,
+    Earned,
     Keypair,
+    NotFound,
     Register,
+    RemoveStake,
     RootRegister,
     SetRootWeights,
     Transfer,
@@ -87,6 +91,137 @@ async def test_old_points_go_and_what_later_ones_add_to_stays(open_small: Any) -
         points = await chain.client.account_history(address("rich"), 0)
         assert [(p.block, p.free) for p in points] == [(2, 98 * RAO)]
         assert (await chain.client.subnet_history(1, 0))[0].block >= 924
+
+
+async def get(small: Any, path: str, **query: str) -> tuple[int, Any]:
+    async with ClientSession(small.server.endpoint) as session, session.get(path, params=query) as got:
+        return got.status, await got.json()
+
+
+async def test_histories_come_in_bounded_pages(small: Any) -> None:
+    for number in range(7):
+        await small.submit(Transfer(address(f"someone{number}"), RAO), "rich")
+    await small.client.advance(33)
+    rich, seen, since = address("rich"), list[int](), 0
+    while since is not None:
+        status, page = await get(small, f"/v1/accounts/{rich}/history", since=str(since), limit="3")
+        assert status == 200
+        assert len(page["items"]) <= 3
+        seen += [item["block"] for item in page["items"]]
+        since = page["next"]
+    whole = await small.client.account_history(rich, 0)
+    assert seen == [point.block for point in whole]
+    assert [point.free // RAO for point in whole] == [99, 98, 97, 96, 95, 94, 93]
+    for kind, key, asked in (("history", "block", "2"), ("epochs", "block", "1")):
+        blocks, since = list[int](), 0
+        while since is not None:
+            _, page = await get(small, f"/v1/subnets/1/{kind}", since=str(since), limit=asked)
+            blocks += [item[key] for item in page["items"]]
+            since = page["next"]
+        assert blocks == [2, 7, 12, 17, 22, 27, 32, 37]
+    # What a page begins with does not depend on where it begins.
+    _, page = await get(small, f"/v1/accounts/{rich}/history", since="3", limit="1")
+    assert page["items"][0]["free"] == 96 * RAO
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("accounts/{rich}/history", 500), ("subnets/1/history", 500), ("subnets/1/epochs", 64)]
+)
+async def test_a_page_has_a_largest_size(small: Any, path: str, most: int) -> None:
+    path = "/v1/" + path.format(rich=address("rich"))
+    assert (await get(small, path, since="0", limit=str(most)))[0] == 200
+    for wrong in ("0", "-1", "many", "", str(most + 1)):
+        status, reply = await get(small, path, since="0", limit=wrong)
+        assert status == 400
+        assert "limit=N" in reply["message"]
+    assert (await get(small, path))[0] == 400
+
+
+@pytest.mark.parametrize("pages", ["500", "3"])
+async def test_a_long_history_is_whole_for_a_client(
+    small: Any, monkeypatch: pytest.MonkeyPatch, pages: str
+) -> None:
+    from ranvier.chain import routes
+
+    monkeypatch.setattr(routes, "MOST_POINTS", int(pages))
+    monkeypatch.setattr(routes, "MOST_EPOCHS", int(pages))
+    await small.client.advance(52)
+    assert len(await small.client.epochs(1, 0)) == len(await small.client.subnet_history(1, 0)) == 11
+    owner = await small.client.account_history(address("owner"), 0)
+    assert [point.block for point in owner] == list(range(1, 53)), "its part of every block"
+    assert [point.free for point in owner] == sorted(point.free for point in owner)
+
+
+async def test_a_number_that_is_used_again_has_a_history_of_its_own(open_small: Any) -> None:
+    async with open_small(subnet_limit=1, subnet_immunity=5) as chain:
+        client = chain.client
+        await client.advance(7)
+        assert [epoch.block for epoch in await client.epochs(1, 0)] == [2, 7]
+        await client.advance(4)
+        # Block 12 has an epoch of the old one first, and then founds the new one.
+        assert await chain.submit(CreateSubnet(address("hot"), "next"), "cold") is None
+        assert [info.created_at for info in await client.subnets()] == [12]
+        assert await client.epochs(1, 0) == ()
+        assert [epoch.block for epoch in await client.epochs(1, 0, former=True)] == [2, 7, 12]
+        (founding,) = await client.subnet_history(1, 0)
+        assert (founding.block, founding.recycled) == (12, 0)
+        assert [point.block for point in await client.subnet_history(1, 0, former=True)] == [2, 7, 12]
+        await chain.submit(Register(1, address("one")), "cold")
+        assert [point.block for point in await client.subnet_history(1, 0)] == [12, 13]
+        due = (await client.subnet_detail(1)).next_epoch
+        await client.advance(due - 13)
+        assert [epoch.block for epoch in await client.epochs(1, 0)] == [due]
+        assert await client.emissions(1, 0) == {address("one"): Earned(0, 0)}
+        status, reply = await get(chain, "/v1/subnets/1/epochs", since="0", former="yes")
+        assert (status, reply["name"]) == (400, "BadRequest")
+
+
+async def test_what_a_subnet_was_can_be_read_when_it_is_no_more(open_small: Any) -> None:
+    async with open_small() as chain:
+        await chain.submit(CreateSubnet(address("hot"), "mine"), "cold")
+        await chain.submit(Register(2, address("one")), "cold")
+        due = (await chain.client.subnet_detail(2)).next_epoch
+        await chain.client.advance(due - 2)
+        await chain.submit(DissolveSubnet(2), "cold")
+        with pytest.raises(NotFound):
+            await chain.client.epochs(2, 0)
+        assert [epoch.block for epoch in await chain.client.epochs(2, 0, former=True)] == [due]
+
+
+async def test_alpha_is_in_the_history_of_accounts_and_delegates(open_small: Any) -> None:
+    async with open_small(alpha=True, era="y2", emission="price") as chain:
+        client = chain.client
+        await chain.submit(CreateSubnet(address("hot"), "mine"), "cold")
+        assert await chain.submit(AddStake(address("v0"), 10 * RAO, 2), "rich") is None
+        bought = (await client.block()).number
+        assert await chain.submit(AddStake(address("v0"), RAO), "rich") is None
+        await client.advance(3)
+        assert await chain.submit(RemoveStake(address("v0"), 2 * RAO, 2), "rich") is None
+        now = await client.account(address("rich"))
+        points = {point.block: point for point in await client.account_history(address("rich"), 0)}
+        assert points[bought].alpha.keys() == {2}
+        assert 10 * RAO < points[bought].alpha_value < 13 * RAO  # the purchase has raised the price
+        assert points[bought].staked == 0
+        last = points[max(points)]
+        (held,) = now.alpha
+        assert last.alpha == {2: held.alpha}
+        assert last.alpha_value == pytest.approx(held.value, rel=1e-12)
+        assert held.worth < held.value
+        assert (last.free, last.staked) == (now.free, now.stakes[0].rao)
+        price = (await client.subnet_detail(2)).market.price
+        assert held.value == pytest.approx(held.alpha * price)
+        assert (await client.account_history(address("rich"), max(points) - 1))[0] == last
+        delegate = next(one for one in await client.delegates() if one.hotkey == address("v0"))
+        (on_it,) = delegate.alpha
+        assert (on_it.netuid, on_it.alpha, on_it.own) == (2, held.alpha, 0)
+        assert on_it.value == delegate.alpha_value == held.value
+        assert delegate.nominators == 1
+        assert (await client.subnet_history(2, 0))[-1].alpha_price == pytest.approx(price, rel=0.3)
+        # Carried elsewhere, the account still is worth what it was.
+        (await client.checkpoint()).restore(chain.folder.parent / "copy")
+    async with open_small("copy", alpha=True, era="y2", emission="price") as chain:
+        (point,) = await chain.client.account_history(address("rich"), 0)
+        assert (point.alpha, point.alpha_value) == (last.alpha, last.alpha_value)
 
 
 @pytest.mark.parametrize("wait", ["nan", "soon", ""])

@@ -186,7 +186,7 @@ async def test_an_owner_may_ask_any_price(embedded: Opener) -> None:
         await chain.carry_out(SetHyperparameter(1, "min_burn", most), key("owner"))
         assert await refused(chain, Register(1, address("two")), "cold") == "NotEnoughBalanceToStake"
         await chain.advance(6)
-        point = (await chain._node.history(lambda store: store.points(1, 0)))[-1]
+        point = (await chain._node.history(lambda store: store.history.points(1, 0, 500))).items[-1]
         assert (point.burn, point.difficulty) == (most, most)
 
 

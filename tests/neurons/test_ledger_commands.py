@@ -135,9 +135,24 @@ def test_alpha_is_bought_moved_and_sold_by_commands(alpha_desk: Desk) -> None:
     assert desk.say("stake", "add", "1", wallet="owner").startswith(
         "AddStake was carried out"
     )  # TAO: no trade
-    assert "alpha of subnet 1" in desk.say(
-        "account", Wallet("owner", "default", desk.wallets).coldkey_address()
-    )
+    own = Wallet("owner", "default", desk.wallets).coldkey_address()
+    said = desk.say("account", own)
+    assert re.search(r"alpha of subnet 1: \S+, \S+ TAO at the pool's price, \S+ TAO if sold now", said)
+    assert "free, staked and alpha at its price" in said
+    found = desk.json("account", own)
+    assert found["history"][-1]["alpha_value"] == pytest.approx(found["alpha"][0]["value"], rel=0.5)
+    row = {row["netuid"]: row for row in desk.json("stake", "list", wallet="owner")}[1]
+    assert row["worth"] < row["value"]
+    (delegate,) = desk.json("delegate", "list")
+    assert delegate["alpha"].startswith("1:")
+    assert delegate["alpha_value"] > delegate["stake"] == delegate["own"] > 0
+    said = " ".join(desk.say("delegate", "list").split())
+    assert "alpha_value is alpha at the pools' prices" in said
+    (one,) = desk.json("subnets", "economics")
+    assert one["alpha_price"] == pytest.approx(row["value"] / row["stake"], rel=0.5)
+    assert one["points"][-1]["alpha_price"] > 0
+    said = desk.say("subnets", "economics", "1")
+    assert "in TAO and alpha (a)" in said
 
 
 def test_a_life_by_commands(desk: Desk) -> None:

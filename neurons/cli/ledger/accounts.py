@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,9 @@ from ranvier.neurons.cli.ledger.session import (
     wallet,
 )
 
+if TYPE_CHECKING:
+    from ranvier.chain.explorer import Account
+
 
 def account(
     who: Annotated[str, typer.Argument(help="A wallet's name, or a coldkey's address.")] = "default",
@@ -35,7 +38,7 @@ def account(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """What a coldkey has, in TAO, and how that came: a line over time."""
+    """What a coldkey has, and how that came: a line over time. TAO, and alpha with what it is worth in TAO."""
     from ranvier.chain import RAO
     from ranvier.neurons.cli.ledger.curves import curve
 
@@ -50,10 +53,28 @@ def account(
     typer.echo(
         f"  free {found.free / RAO:.4f}, staked {staked / RAO:.4f}, locked {found.locked / RAO:.4f} TAO"
     )
-    for one in found.alpha:
-        typer.echo(f"  alpha of subnet {one.netuid}: {one.alpha / RAO:.4f}, worth {one.worth / RAO:.4f} TAO")
+    for netuid, (alpha, value, worth) in alphas(found).items():
+        priced = f"{value / RAO:.4f} TAO at the pool's price, {worth / RAO:.4f} TAO if sold now"
+        typer.echo(f"  alpha of subnet {netuid}: {alpha / RAO:.4f}, {priced}")
+    if found.alpha:
+        whole = found.free + staked + found.locked + sum(one.value for one in found.alpha)
+        typer.echo(f"  altogether {whole / RAO:.4f} TAO at the pools' prices")
     typer.echo(f"  hotkeys {len(found.hotkeys)}, subnets {', '.join(map(str, found.subnets)) or 'none'}")
-    curve("free and staked", [(one.block, (one.free + one.staked) / RAO) for one in points], unit="TAO")
+    title = "free, staked and alpha at its price" if found.alpha else "free and staked"
+    sums = [(one.block, (one.free + one.staked + one.alpha_value) / RAO) for one in points]
+    curve(title, sums, unit="TAO")
+
+
+def alphas(found: Account) -> dict[int, tuple[int, int, int]]:
+    """(alpha, its rao at the pool's price, the rao that it would sell for) by netuid, over all hotkeys.
+
+    What several hotkeys' stakes would sell for one after the other is a little less than the sum.
+    """
+    sums: dict[int, tuple[int, int, int]] = {}
+    for one in found.alpha:
+        alpha, value, worth = sums.get(one.netuid, (0, 0, 0))
+        sums[one.netuid] = alpha + one.alpha, value + one.value, worth + one.worth
+    return sums
 
 
 def transfer(

@@ -26,22 +26,25 @@ Take = Annotated[str, typer.Argument(help="e.g. 9% or 0.09.")]
 
 @app.command("list")
 def list_delegates(network: Network = "local", as_json: AsJson = False) -> None:
-    """All delegates, the one with most stake first; TAO, and the take as a share."""
+    """All delegates, the one with most stake first: TAO, and netuid:alpha where there is any; the take as a share."""
     from ranvier.chain import RAO
 
-    rows = [
-        (
-            one.hotkey,
-            one.stake / RAO,
-            one.own / RAO,
-            one.nominators,
-            one.take / 65535,
-            " ".join(map(str, one.netuids)),
+    found = ask_local(network, lambda chain: chain.delegates())
+    with_alpha = any(one.alpha for one in found)
+    rows = []
+    for one in found:
+        alpha = (
+            " ".join(f"{held.netuid}:{held.alpha / RAO:.4f}" for held in one.alpha),
+            one.alpha_value / RAO,
         )
-        for one in ask_local(network, lambda chain: chain.delegates())
-    ]
-    columns = ("hotkey", "stake", "own", "nominators", "take", "subnets")
-    show(columns, rows, as_json=as_json, title=f"delegates of {network}")
+        rest = (one.nominators, one.take / 65535, " ".join(map(str, one.netuids)))
+        rows.append((one.hotkey, one.stake / RAO, one.own / RAO, *(alpha if with_alpha else ()), *rest))
+    of_alpha = ("alpha", "alpha_value") if with_alpha else ()
+    columns = ("hotkey", "stake", "own", *of_alpha, "nominators", "take", "subnets")
+    title = f"delegates of {network}, TAO" + (
+        "; alpha_value is alpha at the pools' prices" if with_alpha else ""
+    )
+    show(columns, rows, as_json=as_json, title=title)
 
 
 @app.command()

@@ -112,20 +112,27 @@ def list_stakes(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """What the wallet has on which hotkeys: TAO, and alpha of subnets with the TAO that it would sell for."""
+    """What the wallet has on which hotkeys: TAO (netuid 0), and alpha of subnets.
+
+    value: TAO at the pool's price of now; worth: TAO if all of it was sold.
+    """
     from ranvier.chain import RAO
 
     address = wallet(name, "default", wallets).coldkey_address()
     found = ask_local(network, lambda chain: chain.account(address))
     rows = [
-        (one.hotkey, one.rao / RAO, one.hotkey in found.hotkeys, 0, one.rao / RAO) for one in found.stakes
+        (one.hotkey, one.rao / RAO, one.hotkey in found.hotkeys, 0, one.rao / RAO, one.rao / RAO)
+        for one in found.stakes
     ]
     rows += [
-        (one.hotkey, one.alpha / RAO, one.hotkey in found.hotkeys, one.netuid, one.worth / RAO)
+        (
+            *(one.hotkey, one.alpha / RAO, one.hotkey in found.hotkeys, one.netuid),
+            *(one.value / RAO, one.worth / RAO),
+        )
         for one in found.alpha
     ]
     show(
-        ("hotkey", "stake", "own", "netuid", "worth"),
+        ("hotkey", "stake", "own", "netuid", "value", "worth"),
         rows,
         as_json=as_json,
         title=f"stakes of {name} ({address})",

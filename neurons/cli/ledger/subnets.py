@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from ranvier.neurons.economics import Economics
 
 MOST_LETTERS: Final = 64
+COLUMNS: Final = (
+    *("netuid", "price", "income", "to_miners", "recycled", "miners", "mean_miner", "break_even_h", "pruned"),
+)
+ALPHA_COLUMNS: Final = (
+    *("netuid", "price", "income_a", "to_miners_a", "recycled", "miners", "mean_miner_a", "mean_miner_tao"),
+    *("alpha_price", "break_even_h", "pruned"),
+)
 app = typer.Typer(
     invoke_without_command=True, add_completion=False, help="The subnets of a chain, or those installed here."
 )
@@ -157,7 +164,11 @@ def economics(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """What a place costs and brings: price, income of a day, recycled, mean per miner, break-even, risk. TAO."""
+    """What a place costs and brings: price, income of a day, recycled, mean per miner, break-even, risk.
+
+    In TAO. On chains with alpha income and the mean miner are of the subnet's alpha (columns with _a), beside them what
+    the mean miner's is in TAO at the pool's price of now.
+    """
     from ranvier.chain import RAO
     from ranvier.neurons.cli.ledger.curves import curve
 
@@ -165,27 +176,27 @@ def economics(
     if as_json:
         typer.echo(
             json.dumps(
-                [{**asdict(one), "points": [asdict(p) for p in points]} for one, points in found], indent=2
+                [
+                    {
+                        **asdict(one),
+                        "mean_miner_tao": one.mean_miner_tao,
+                        "points": [asdict(p) for p in points],
+                    }
+                    for one, points in found
+                ],
+                indent=2,
             )
         )
         return
-    columns = (
-        "netuid",
-        "price",
-        "income",
-        "to_miners",
-        "recycled",
-        "miners",
-        "mean_miner",
-        "break_even_h",
-        "pruned",
-    )
-    title = f"economics of {network}, over at most 24 h"
-    show(columns, [_row(one) for one, _ in found], as_json=False, title=title)
+    alpha = any(one.alpha_price is not None for one, _ in found)
+    title = f"economics of {network}, over at most 24 h, in TAO" + (" and alpha (a)" if alpha else "")
+    show(ALPHA_COLUMNS if alpha else COLUMNS, [_row(one) for one, _ in found], as_json=False, title=title)
     if netuid is not None:
         _, points = found[0]
         curve("price", [(point.block, point.burn / RAO) for point in points], unit="TAO")
         curve("share of emission", [(point.block, point.share) for point in points])
+        prices = [(point.block, point.alpha_price) for point in points if point.alpha_price is not None]
+        curve("price of alpha", prices, unit="TAO")
 
 
 def _row(one: Economics) -> tuple[Any, ...]:
@@ -193,8 +204,11 @@ def _row(one: Economics) -> tuple[Any, ...]:
 
     amounts = (one.price, one.income, one.miners_income, one.recycled)
     even = f"{one.break_even_hours:.2f}" if one.break_even_hours is not None else "never"
-    chance = f"{one.pruning_chance:.0%}"
-    return (one.netuid, *(amount / RAO for amount in amounts), one.miners, one.mean_miner / RAO, even, chance)
+    means: tuple[float, ...] = (one.mean_miner / RAO,)
+    if one.alpha_price is not None:
+        means = (*means, one.mean_miner_tao / RAO, one.alpha_price)
+    rest = (*means, even, f"{one.pruning_chance:.0%}")
+    return (one.netuid, *(amount / RAO for amount in amounts), one.miners, *rest)
 
 
 async def _economics(
@@ -219,6 +233,7 @@ async def _economics(
             block_time=block_time,
             immunity=(await chain.hyperparameters(info.netuid)).immunity_period,
             difficulty=detail.difficulty if detail.work_allowed else 0,
+            alpha_price=detail.market.price if detail.market is not None else None,
         )
         found.append((one, points))
     return found
