@@ -21,6 +21,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import compiled
 import faults
 import few
 import text
@@ -33,13 +34,15 @@ from ranvier.engines.store import Store
 
 BEGIN, END = "<!-- begin: python benchmarks/engines -->", "<!-- end -->"
 PACKAGES = ("torch", "transformers", "xllamacpp", "aiohttp")
-PARTS = ("text", "few", "faults")
+PARTS = ("text", "few", "faults", "compile")
 
 
 def measured(part: str, gguf: Path, *, quick: bool) -> Sequence[Figure]:
     """The figures of one part."""
     if part == "text":
         return text.figures(str(Store().path("smollm2")), gguf, quick=quick)
+    if part == "compile":
+        return compiled.figures(str(Store().path("smollm2")), quick=quick)
     return few.figures(gguf, quick=quick) if part == "few" else faults.figures(quick=quick)
 
 
