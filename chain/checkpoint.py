@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,13 +11,28 @@ from ranvier.chain.errors import BadCheckpoint
 from ranvier.chain.explorer_views import traded_prices
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.models import Block
+from ranvier.chain.pulse import Pulse
 from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.state import ChainState
 from ranvier.chain.store import Commit, Store
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A row that was locked when a checkpoint was made, promised in `block`, to be opened with block `round`."""
+
+    netuid: int
+    hotkey: str
+    block: int
+    round: int
+
+
 class Checkpoint(BaseModel):
-    """State records by name, with the hash that they must have."""
+    """State records by name, with the hash that they must have.
+
+    `pulse` is the mark of the keys that rows are locked to in the chain it is of; the keys themselves are in no
+    checkpoint, because whoever has one could read rows early.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,13 +40,20 @@ class Checkpoint(BaseModel):
     block: Block
     state_hash: str
     records: dict[str, str]
+    pulse: str
 
     @classmethod
-    def of(cls, state: ChainState, genesis: Genesis) -> Checkpoint:
-        """The state as it is now."""
+    def of(cls, state: ChainState, genesis: Genesis, pulse: Pulse) -> Checkpoint:
+        """The state as it is now, of a chain with these keys."""
         written = encode(state, names(state))
         kept = {name: value for name, value in written.items() if value is not None}
-        return cls(genesis=genesis, block=state.head, state_hash=state_hash(state), records=kept)
+        return cls(
+            genesis=genesis,
+            block=state.head,
+            state_hash=state_hash(state),
+            records=kept,
+            pulse=pulse.mark(),
+        )
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -50,8 +73,14 @@ class Checkpoint(BaseModel):
         draft.write_text(self.model_dump_json())
         draft.replace(path)
 
-    def restore(self, folder: Path) -> None:
-        """Into an empty folder, from which a chain then goes on. Raises `BadCheckpoint` and `StateUnusable`."""
+    def restore(self, folder: Path, pulse: Pulse | None = None) -> tuple[WaitingRow, ...]:
+        """Into an empty folder, from which a chain then goes on; returns the locked rows that it cannot open.
+
+        Those are none where the `pulse` of the chain that the checkpoint is of comes along. Raises `BadCheckpoint` and
+        `StateUnusable`.
+        """
+        if pulse is not None and not pulse.fits(self.pulse):
+            raise BadCheckpoint(folder, "the keys that were given for its locked rows are of another chain")
         try:
             state = decode(self.records, self.genesis.existential_deposit)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
@@ -64,6 +93,17 @@ class Checkpoint(BaseModel):
         try:
             if not store.is_empty():
                 raise BadCheckpoint(folder, "this folder holds a chain already; name an empty one")
-            store.begin(self.genesis.model_dump_json(), self.genesis.hash(), first)
+            store.begin(self.genesis.model_dump_json(), self.genesis.hash(), first, pulse)
         finally:
             store.close()
+        return () if pulse is not None else _waiting(state)
+
+
+def _waiting(state: ChainState) -> tuple[WaitingRow, ...]:
+    return tuple(
+        WaitingRow(netuid, hotkey, promise.block, promise.first_reveal)
+        for netuid, subnet in sorted(state.subnets.items())
+        for hotkey, promises in sorted(subnet.commits.items())
+        for promise in promises
+        if promise.sealed
+    )

@@ -109,7 +109,7 @@ class ChainNode:
         """The whole state of the newest block."""
         async with self._making:
             self._check_alive()
-            return await self._work(lambda: Checkpoint.of(self._state, self.genesis))
+            return await self._work(lambda: Checkpoint.of(self._state, self.genesis, self._pulse))
 
     async def receive(self, signed: SignedCall) -> str:
         """Let a signed call into the pool; returns its hash. Raises `CallRefused`.

@@ -3,13 +3,15 @@
 On Subtensor chains a row is locked to a round of the drand beacon, whose keepers hold shares of its secret. A
 local chain is its own beacon: a secret is drawn where its folder begins and lies in that folder only (in no genesis,
 checkpoint or state hash). From it comes an X25519 key for every block; the public half can be asked for at any time,
-the private one from its block on. So callers cannot read a row early; who runs the chain could.
+the private one from its block on. So callers cannot read a row early; who runs the chain could. A chain restored from
+a checkpoint opens the rows that were locked before only where its keeper brings the secret along from the old folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,9 +35,23 @@ _NONCE: Final = bytes(12)
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A chain's keys by block, hex."""
+    """A chain's keys by block, hex; rows promised up to block `since` were sealed to another chain's."""
 
     secret: bytes = field(repr=False)
+    since: int = 0
+
+    @classmethod
+    def drawn(cls, since: int) -> Pulse:
+        """New keys, from block `since` on."""
+        return cls(secrets.token_bytes(_KEY), since)
+
+    def fits(self, mark: str) -> bool:
+        """Whether a `mark` is of these keys."""
+        return self.mark() == mark
+
+    def mark(self) -> str:
+        """A public key of which no row can be opened: names these keys without telling any of them."""
+        return self.public(-1)
 
     def private(self, block: int) -> str:
         """Opens what is sealed to `block`; to be told from that block on only."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,12 +107,19 @@ class Store:
         """Whether no genesis was written yet."""
         return self._meta("genesis") is None
 
-    def begin(self, genesis: str, genesis_hash: str, first: Commit) -> None:
-        """Write the genesis and the first block (that of the genesis, or of a checkpoint) at once."""
+    def begin(self, genesis: str, genesis_hash: str, first: Commit, pulse: Pulse | None = None) -> None:
+        """Write the genesis and the first block (that of the genesis, or of a checkpoint) at once.
+
+        The keys of locked rows are new ones, where not those of the chain that this one goes on from are given.
+        """
+        kept_pulse = pulse or Pulse.drawn(first.block.number)
         with self._transaction():
             kept = [(name, value) for name, value in first.records.items() if value is not None]
             self._db.executemany("INSERT INTO origin VALUES (?, ?)", kept)
-            rows = (("genesis", genesis), ("genesis_hash", genesis_hash), ("pulse", secrets.token_hex(32)))
+            rows = (
+                *(("genesis", genesis), ("genesis_hash", genesis_hash)),
+                *(("pulse", kept_pulse.secret.hex()), ("pulse_since", str(kept_pulse.since))),
+            )
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
             self._write(first)
 
@@ -129,10 +135,10 @@ class Store:
 
     def pulse(self) -> Pulse:
         """The keys of locked rows, drawn when this folder began. Raises `StateUnusable` where they are missing."""
-        found = self._meta("pulse")
-        if found is None:
-            raise StateUnusable(f"{self.folder / FILE_NAME} has lost the secret of its pulse; restore a copy")
-        return Pulse(bytes.fromhex(found))
+        try:
+            return _pulse(self._db, self.folder)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def records(self) -> dict[str, str]:
         """All state records of the newest block."""
@@ -254,6 +260,25 @@ class Store:
             f"the chain's state {self.folder / FILE_NAME} cannot be used ({error}); "
             "restore it from a copy, make room on the disk, or start afresh with another state folder"
         )
+
+
+def pulse_of(folder: Path) -> Pulse:
+    """The keys of a chain that may be running, from its folder. Raises `StateUnusable`."""
+    file = folder / FILE_NAME
+    if not file.is_file():
+        raise StateUnusable(f"{folder} holds no chain; name the folder of the one that the checkpoint is of")
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            return _pulse(db, folder)
+    except sqlite3.Error as error:
+        raise StateUnusable(f"the keys in {file} cannot be read ({error})") from error
+
+
+def _pulse(db: sqlite3.Connection, folder: Path) -> Pulse:
+    found = dict(db.execute("SELECT name, value FROM meta WHERE name LIKE 'pulse%'").fetchall())
+    if found.keys() != {"pulse", "pulse_since"}:
+        raise StateUnusable(f"{folder / FILE_NAME} has lost the secret of its pulse; restore a copy")
+    return Pulse(bytes.fromhex(found["pulse"]), int(found["pulse_since"]))
 
 
 def _take_lock(folder: Path) -> int:

@@ -77,6 +77,9 @@ def _store(
     if context.block > promise.last_reveal or pulse is None:
         late = f"it could be opened up to block {promise.last_reveal}"
         raise CallRefused("ExpiredWeightCommit", late, CommitSealed.call)
+    if promise.block <= pulse.since:
+        other = f"it was sealed to the keys of the chain that the checkpoint of block {pulse.since} is of"
+        raise CallRefused("InvalidRevealRound", f"{other}; send it anew", CommitSealed.call)
     private = pulse.private(promise.first_reveal)
     row = open_row(promise.sealed, private, subnet.netuid, hotkey, promise.first_reveal)
     if row is None:

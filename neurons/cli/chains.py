@@ -107,19 +107,33 @@ def write_genesis(
 def restore(
     file: Annotated[Path, typer.Argument(help="A checkpoint.")],
     state: State = "",
+    keys_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="State folder of the chain that it is of: its keys of locked rows come along, and they will open."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a checkpoint into an empty folder; `ranvier chain --state` then goes on from its block."""
     from ranvier.chain import Checkpoint
+    from ranvier.chain.store import pulse_of
 
     made, folder = Checkpoint.read(file), _folder(state)
-    made.restore(folder)
+    lost = made.restore(folder, pulse_of(keys_from.expanduser()) if keys_from is not None else None)
     if as_json:
+        found = {"block": made.block.number, "state_hash": made.state_hash, "state": str(folder)}
+        typer.echo(json.dumps({**found, "lost_rows": [asdict(row) for row in lost]}))
+        return
+    typer.echo(f"{folder} holds block {made.block.number}, state hash {made.state_hash}")
+    for row in lost:
         typer.echo(
-            json.dumps({"block": made.block.number, "state_hash": made.state_hash, "state": str(folder)})
+            f"  cannot be opened here: the row for subnet {row.netuid} that {row.hotkey} locked in block {row.block}"
         )
-    else:
-        typer.echo(f"{folder} holds block {made.block.number}, state hash {made.state_hash}")
+    if lost:
+        typer.echo(
+            "  with --keys-from FOLDER of the chain that this is a checkpoint of they open; or send them anew"
+        )
 
 
 @app.command()

@@ -32,6 +32,7 @@ from ranvier.chain.network import NetworkParameters
 from ranvier.chain.policies import known_shares
 from ranvier.chain.pool import Waiting
 from ranvier.chain.presets import local_hyperparameters, local_network, preset_genesis
+from ranvier.chain.pulse import Pulse
 from ranvier.chain.quotes import quote
 from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.rules import rules_of
@@ -352,7 +353,7 @@ def test_alpha_is_kept_in_checkpoints() -> None:
     born = genesis()
     state = first_state(born)
     block(state, born, (RICH, AddStake(VALI, 20 * TAO, 1)))
-    written = Checkpoint.of(state, born)
+    written = Checkpoint.of(state, born, Pulse(bytes(32)))
     restored = decode(written.records, born.existential_deposit)
     assert state_hash(restored) == written.state_hash
     for _ in range(8):

@@ -23,7 +23,7 @@ from ranvier.chain.runtime import next_block
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_ledger_properties import COLD, HOT, TAO, Ledgers, amounts, colds, genesis, given_away
+from test_ledger_properties import COLD, HOT, PULSE, TAO, Ledgers, amounts, colds, genesis, given_away
 
 places = st.sampled_from([1, 1, 2, 2, 3, 0])
 known = st.sampled_from(HOT[:3])
@@ -89,10 +89,11 @@ class AlphaLedgers(Ledgers):
         calls, self.waiting = self.waiting, []
         made = min(block_emission(self.issuance), RAO_SUPPLY - self.issuance) if self.state.subnets else 0
         before = copy.deepcopy(self.state)
-        commit = next_block(self.state, self.genesis, 1.0, calls)
+        commit = next_block(self.state, self.genesis, 1.0, calls, PULSE)
         refused = [outcome.error is not None for outcome in commit.outcomes]
         if any(refused):
-            next_block(before, self.genesis, 1.0, [c for c, no in zip(calls, refused, strict=True) if not no])
+            kept = [call for call, no in zip(calls, refused, strict=True) if not no]
+            next_block(before, self.genesis, 1.0, kept, PULSE)
             assert state_hash(before) == state_hash(self.state)
         gift = given_away(commit)
         told = {event.name for event in commit.events}

@@ -17,6 +17,7 @@ from ranvier.chain.calls import (
     AddStake,
     BecomeDelegate,
     Call,
+    CommitTimelocked,
     CreateSubnet,
     DecreaseTake,
     DissolveSubnet,
@@ -36,11 +37,13 @@ from ranvier.chain.calls import (
 )
 from ranvier.chain.emission import RAO_SUPPLY, block_emission, divide_by_shares, split_owner
 from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
+from ranvier.chain.handlers.locked import next_round
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.network import NetworkParameters
 from ranvier.chain.payment import pay
 from ranvier.chain.policies import divide_emission
 from ranvier.chain.pool import Waiting
+from ranvier.chain.pulse import Lock, Pulse, seal_row
 from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.rules import rules_of
 from ranvier.chain.runtime import next_block
@@ -68,6 +71,8 @@ SETTINGS = Hyperparameters(
     max_burn=5 * TAO,
     burn_half_life=4,
 )
+HIDDEN = SETTINGS.model_copy(update={"commit_reveal": True})
+PULSE = Pulse(bytes(32))
 colds, hots, netuids = st.sampled_from(COLD), st.sampled_from(HOT), st.integers(1, 2)
 amounts = st.one_of(st.integers(0, 1000), st.integers(0, 20 * TAO), st.just(2**64 - 1))
 weights = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 65535)), max_size=4)
@@ -97,12 +102,13 @@ def genesis(era: Any, issued: int) -> Genesis:
             subnet_immunity=4,
             lock_minimum=TAO,
             lock_interval=20,
+            commit_reveal_version=4,
         ),
         balances={**dict.fromkeys(COLD, 10 * TAO), **vault},
         new_subnet=SETTINGS,
         subnets=(
             GenesisSubnet(name="a", hyperparameters=SETTINGS, neurons=tuple(neurons), owner=OWNER),
-            GenesisSubnet(name="b", hyperparameters=SETTINGS, neurons=(neurons[0],), emission_share=0.3),
+            GenesisSubnet(name="b", hyperparameters=HIDDEN, neurons=(neurons[0],), emission_share=0.3),
         ),
     )
 
@@ -203,6 +209,22 @@ class Ledgers(RuleBasedStateMachine):
     def set_weights(self, signer: str, netuid: int, row: list[tuple[int, int]]) -> None:
         self.queue(signer, SetWeights(netuid, tuple(u for u, _ in row), tuple(v for _, v in row)))
 
+    @rule(which=st.integers(0, 9), row=weights, late=st.sampled_from([0, 0, 0, 1]))
+    def lock_row(self, which: int, row: list[tuple[int, int]], late: int) -> None:
+        """Sealed as a client would, sometimes to a block that the chain does not take."""
+        hidden = [
+            (netuid, hotkey)
+            for netuid, subnet in sorted(self.state.subnets.items())
+            if subnet.hyperparameters.commit_reveal
+            for hotkey in subnet.uids
+        ]
+        if hidden:
+            netuid, signer = hidden[which % len(hidden)]
+            block = next_round(self.state, rules_of(self.era), netuid) + late
+            call = CommitTimelocked(netuid, tuple(u for u, _ in row), tuple(v for _, v in row))
+            self.queue(signer, seal_row(call, signer, Lock(block, PULSE.public(block))))
+            self.advance()
+
     @rule(signer=hots, netuid=netuids)
     def serve(self, signer: str, netuid: int) -> None:
         self.queue(signer, Serve(netuid, "10.0.0.1", 8091))
@@ -221,7 +243,7 @@ class Ledgers(RuleBasedStateMachine):
         calls, self.waiting = self.waiting, []
         before = copy.deepcopy(self.state)
         expected = self.issuance_after_step()
-        commit = next_block(self.state, self.genesis, 1.0, calls)
+        commit = next_block(self.state, self.genesis, 1.0, calls, PULSE)
         burned = sum(e.data["burn"] for e in commit.events if e.name == "NeuronRegistered")
         ended = {e.data["netuid"] for e in commit.events if e.name == "NetworkRemoved"}
         early = self.granted([record for record in commit.epochs if record.netuid in ended])
@@ -233,7 +255,7 @@ class Ledgers(RuleBasedStateMachine):
         if any(refused):
             # What was refused left nothing behind: the same block without it ends in the same state.
             kept = [call for call, failed in zip(calls, refused, strict=True) if not failed]
-            next_block(before, self.genesis, 1.0, kept)
+            next_block(before, self.genesis, 1.0, kept, PULSE)
             assert state_hash(before) == state_hash(self.state)
 
     def granted(self, records: Iterable[EpochRecord]) -> int:
@@ -277,6 +299,13 @@ class Ledgers(RuleBasedStateMachine):
     @invariant()
     def there_never_is_more_than_there_may_be(self) -> None:
         assert self.state.ledger.issuance + owed(self.state) <= RAO_SUPPLY
+
+    @invariant()
+    def no_locked_row_outlives_its_epoch(self) -> None:
+        for subnet in self.state.subnets.values():
+            waiting = [one for promises in subnet.commits.values() for one in promises if one.sealed]
+            assert all(one.first_reveal > subnet.last_step for one in waiting)
+            assert not waiting or subnet.hyperparameters.commit_reveal
 
     @invariant()
     def nobody_owes(self) -> None:

@@ -11,18 +11,22 @@ from hypothesis import strategies as st
 
 from ranvier.chain import (
     RAO,
+    BadCheckpoint,
     CallRefused,
     CommitSealed,
     CommitTimelocked,
     Genesis,
     Keypair,
     SetWeights,
+    StateUnusable,
 )
+from ranvier.chain.checkpoint import WaitingRow
 from ranvier.chain.embedded import EmbeddedChain
 from ranvier.chain.network import NetworkParameters
 from ranvier.chain.pulse import MOST_SEALED, Lock, Pulse, open_row, seal_row
 from ranvier.chain.replay import replay
 from ranvier.chain.state import ChainState
+from ranvier.chain.store import pulse_of
 
 ROW = CommitTimelocked(1, (3, 4), (7, 9))
 STORED = {0: {3: 50972, 4: 65535}}
@@ -181,6 +185,65 @@ async def test_rows_outlive_a_restart_and_a_replay_opens_them_again(tmp_path: An
         await chain.advance(5)
         found = await chain.state_hash()
     assert replay(tmp_path).state_hash == found
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_locked_rows_open_in_a_restored_chain_that_has_the_keys(
+    tmp_path: Any, make_genesis: Any, running: bool
+) -> None:
+    """Equal to the chain that went on, row by row and hash by hash."""
+    genesis: Genesis = make_genesis(**locked())
+    async with EmbeddedChain(genesis, tmp_path / "old") as chain:
+        await chain.carry_out(ROW, key("v0"))
+        (commit,) = await chain.commits(1, address("v0"))
+        made = await chain._node.checkpoint()
+        if running:
+            assert made.restore(tmp_path / "new", pulse_of(tmp_path / "old")) == ()
+        await chain.advance(commit.first_reveal - chain.height + 3)
+        assert await chain.weights(1) == STORED
+        height, expected = chain.height, await chain.state_hash()
+    if not running:
+        assert made.restore(tmp_path / "new", pulse_of(tmp_path / "old")) == ()
+    async with EmbeddedChain(genesis, tmp_path / "new") as chain:
+        await chain.advance(height - chain.height)
+        assert await chain.weights(1) == STORED
+        assert await chain.state_hash() == expected
+    assert replay(tmp_path / "new").state_hash == expected
+
+
+async def test_without_the_keys_a_restore_says_which_rows_are_lost(tmp_path: Any, make_genesis: Any) -> None:
+    genesis: Genesis = make_genesis(**locked())
+    async with EmbeddedChain(genesis, tmp_path / "old") as chain:
+        await chain.carry_out(ROW, key("v0"))
+        (commit,) = await chain.commits(1, address("v0"))
+        made = await chain._node.checkpoint()
+        secret = pulse_of(tmp_path / "old").secret.hex()
+        assert secret not in made.model_dump_json()
+    lost = made.restore(tmp_path / "new")
+    assert lost == (WaitingRow(1, address("v0"), commit.block, commit.first_reveal),)
+    async with EmbeddedChain(genesis, tmp_path / "new") as chain:
+        # A row that is locked from now on opens; the old one is told and dropped.
+        await chain.carry_out(ROW, key("v1"))
+        await chain.advance(12)
+        assert (await chain.weights(1)).keys() == {1}
+        assert await chain.commits(1, address("v0")) == ()
+        (failed,) = [event.data for event in await chain.events(0) if event.name == "WeightsNotRevealed"]
+        assert (failed["hotkey"], failed["error"]) == (address("v0"), "InvalidRevealRound")
+        assert f"the checkpoint of block {commit.block} is of; send it anew" in failed["message"]
+        expected = await chain.state_hash()
+    assert replay(tmp_path / "new").state_hash == expected
+
+
+async def test_keys_of_another_chain_are_refused(tmp_path: Any, make_genesis: Any) -> None:
+    genesis: Genesis = make_genesis(**locked())
+    async with EmbeddedChain(genesis, tmp_path / "old") as chain, EmbeddedChain(genesis, tmp_path / "twin"):
+        made = await chain._node.checkpoint()
+    with pytest.raises(BadCheckpoint, match="of another chain"):
+        made.restore(tmp_path / "new", pulse_of(tmp_path / "twin"))
+    with pytest.raises(StateUnusable, match="holds no chain"):
+        pulse_of(tmp_path / "nowhere")
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("era", ["2024", "y2"])

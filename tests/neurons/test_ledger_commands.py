@@ -293,5 +293,12 @@ def test_a_chain_is_written_checkpointed_restored_and_replayed_by_command(desk: 
     made = json.loads(typed("checkpoint", str(saved), "--network", desk.network, "--json"))
     held = json.loads(typed("restore", str(saved), "--state", folder, "--json"))
     assert (held["block"], held["state_hash"]) == (made["block"], made["state_hash"])
+    assert held["lost_rows"] == []
+    old, twin = str(desk.wallets.parent / "chain"), str(tmp_path / "twin")
+    typed("restore", str(saved), "--state", twin, "--keys-from", old)
+    wrong = CliRunner().invoke(
+        app, ["chain", "restore", str(saved), "--state", str(tmp_path / "other"), "--keys-from", folder]
+    )
+    assert "of another chain" in explain(wrong.exception)[1]
     replayed = json.loads(typed("replay", "--state", folder, "--json"))
     assert (replayed["last"], replayed["state_hash"]) == (made["block"], made["state_hash"])
