@@ -23,7 +23,16 @@ class Hyperparameters(BaseModel):
     min_allowed_weights: U16 = Field(default=1, description="fewest entries of a weight row")
     max_weight_limit: U16 = Field(default=65535, description="most of a row's sum in one entry, of 65535")
     immunity_period: Blocks = Field(default=5000, description="blocks a new neuron is not pruned")
-    activity_cutoff: Blocks = Field(default=5000, description="blocks without weights until inactive")
+    activity_cutoff: Blocks = Field(default=5000, description="blocks without weights until inactive (2024)")
+    activity_cutoff_factor: int = Field(
+        default=13_889, ge=1000, le=50_000, description="the same (y2), in thousandths of the tempo"
+    )
+    min_non_immune_uids: U16 = Field(
+        default=10, description="neurons past immunity that stay when another gives way (y2)"
+    )
+    immune_owner_uids_limit: int = Field(
+        default=1, ge=1, le=10, description="hotkeys of the owner that never give way (y2)"
+    )
     weights_rate_limit: Blocks = Field(default=100, description="blocks between two settings of weights")
     weights_version_key: U64 = Field(default=0, description="lowest version key accepted; 0: any")
     weights_min_stake: U64 = Field(default=0, description="rao of stake needed to set weights")

@@ -11,6 +11,9 @@ Rao = Annotated[int, Field(ge=0, le=21 * 10**15)]
 U16 = Annotated[int, Field(ge=0, le=65535)]
 Blocks = Annotated[int, Field(ge=0, le=2**32)]
 EmissionPolicy = Literal["fixed", "root", "proportional", "price", "flow"]
+LONGEST_TEMPO: Final = 65535
+TEMPO_PAUSE: Final = 360
+"""Blocks between two changes of a tempo by its subnet's owner (2026)."""
 DAY: Final = 7200
 """Blocks of twelve seconds in a day."""
 
@@ -61,6 +64,11 @@ class NetworkParameters(BaseModel):
         default=14 * DAY, ge=1, description="blocks in which a lock's cost falls by itself"
     )
     owner_interval: Blocks = Field(default=0, description="blocks between two settings of one hyperparameter")
+    owner_tempos: U16 = Field(default=0, description="the same in tempos of the subnet; the longer one holds")
+    version_key_tempos: U16 = Field(default=0, description="the same for weights_version_key")
+    freeze_window: Blocks = Field(
+        default=0, description="blocks before an epoch in which an owner changes nothing (y2)"
+    )
     commit_reveal_version: Literal[2, 4] = Field(
         default=2,
         description="how hidden weights come to light: 2 by their senders, 4 by the chain as well (locked rows)",
@@ -122,6 +130,14 @@ class NetworkState:
         last = self.paces.get((kind, key))
         return 0 if last is None else max(0, last + interval - block)
 
+    def owner_pause(self, name: str, tempo: int) -> int:
+        """Blocks between two settings of one hyperparameter by the owner of a subnet with this tempo."""
+        given = self.parameters
+        if name == "tempo":
+            return TEMPO_PAUSE
+        tempos = given.version_key_tempos if name == "weights_version_key" else given.owner_tempos
+        return max(given.owner_interval, tempos * tempo)
+
     def over(self, block: int, least: int) -> list[tuple[str, str]]:
         """Which `paces` hold nobody up any more, whatever they are of; `least` is the shortest time that one counts."""
         given = self.parameters
@@ -131,6 +147,8 @@ class NetworkState:
             given.children_interval,
             given.owner_interval,
             given.stake_interval,
+            # A tempo may grow while one waits; no tempo is longer.
+            *(self.owner_pause(name, LONGEST_TEMPO) for name in ("tempo", "weights_version_key", "kappa")),
         )
         longest = max(*intervals, least)
         return [pace for pace, last in self.paces.items() if last + longest <= block]

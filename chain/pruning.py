@@ -37,10 +37,9 @@ def prune_head(
 ) -> int | None:
     """The uid to replace by the rules of 2026; None when there is none to give.
 
-    Lowest emission (rao), then oldest registration, then lowest uid. Uids in `immortal` (the owner's) never.
-    While more than `keep_open` neurons are past immunity one of them goes, otherwise the worst immune one, so
-    that some places always stay contestable; without any immune one it is a settled one after all. None only
-    where every neuron is immortal.
+    Lowest emission (rao), then oldest registration, then lowest uid. Uids in `immortal` (the owner's) never, nor
+    do they count. While more than `keep_open` neurons are past immunity one of them goes, otherwise the worst
+    immune one, so that some places always stay contestable. None where nobody is left who may go.
     """
     ranked = sorted(
         (paid, since, uid)
@@ -49,5 +48,17 @@ def prune_head(
     )
     settled = [uid for _, since, uid in ranked if block - since >= immunity]
     immune = [uid for _, since, uid in ranked if block - since < immunity]
-    first = settled + immune if len(settled) > keep_open else immune + settled
+    first = settled if len(settled) > keep_open else immune
     return first[0] if first else None
+
+
+def immortals_head(owned: Sequence[tuple[int, int]], named: int | None, limit: int) -> frozenset[int]:
+    """The owner's uids that never give way by the rules of 2026, `limit` at most.
+
+    `owned` are (block of registration, uid) of all hotkeys of the owner. The one that was `named` at the founding, if
+    it has a uid, comes before the oldest.
+    """
+    oldest = [uid for _, uid in sorted(owned)[:limit]]
+    if named is not None and named not in oldest:
+        oldest = [named, *oldest][:limit]
+    return frozenset(oldest)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.pricing import Demand, adjust_prices, decay_factor, decay_price, raise_price
-from ranvier.chain.pruning import PRUNED_SCORE, prune_2024, prune_head
+from ranvier.chain.pruning import immortals_head, prune_2024, prune_head
 from ranvier.chain.schedule import (
     epoch_due_2024,
     epochs_in_block_head,
@@ -50,8 +50,16 @@ class Rules(Protocol):
         """Take note of a registration."""
         ...
 
-    def evict(self, subnet: SubnetState, block: int) -> int | None:
-        """The uid that gives way on a full subnet."""
+    def gives_way(self, state: ChainState, subnet: SubnetState, block: int) -> int | None:
+        """The uid that gives way on a full subnet; None where none may go."""
+        ...
+
+    def activity_cutoff(self, settings: Hyperparameters) -> int:
+        """Blocks without weights until a validator is inactive."""
+        ...
+
+    def until_frozen(self, state: ChainState, subnet: SubnetState, block: int) -> int:
+        """Blocks until the owner may change nothing for the sake of the next epoch; 0: now."""
         ...
 
     def found(self, subnet: SubnetState) -> str | None:
@@ -125,13 +133,19 @@ class Rules2024:
         subnet.registered_interval += 1
         subnet.by_work += by_work
 
-    def evict(self, subnet: SubnetState, block: int) -> int | None:
-        """By pruning score; the one chosen cannot be chosen again before an epoch."""
+    def gives_way(self, state: ChainState, subnet: SubnetState, block: int) -> int | None:
+        """By pruning score, whoever it is."""
         scores = [slot.pruning for slot in subnet.slots]
         since = [slot.registered_at for slot in subnet.slots]
-        uid = prune_2024(scores, since, block, subnet.hyperparameters.immunity_period)
-        subnet.slots[uid].pruning = PRUNED_SCORE
-        return uid
+        return prune_2024(scores, since, block, subnet.hyperparameters.immunity_period)
+
+    def activity_cutoff(self, settings: Hyperparameters) -> int:
+        """As it is set."""
+        return settings.activity_cutoff
+
+    def until_frozen(self, state: ChainState, subnet: SubnetState, block: int) -> int:
+        """Never."""
+        return 1
 
     def found(self, subnet: SubnetState) -> str | None:
         """Nobody's."""
@@ -187,13 +201,34 @@ class Rules2026:
         else:
             subnet.burn = raise_price(subnet.burn, settings.min_burn, settings.max_burn, percent)
 
-    def evict(self, subnet: SubnetState, block: int) -> int | None:
+    def gives_way(self, state: ChainState, subnet: SubnetState, block: int) -> int | None:
         """By emission, then by age; the owner's own hotkey never."""
+        settings, owners = subnet.hyperparameters, state.ledger.owners
         paid = [slot.emission for slot in subnet.slots]
         since = [slot.registered_at for slot in subnet.slots]
-        owner = subnet.uids.get(subnet.owner_hotkey or "")
-        immortal = () if owner is None else (owner,)
-        return prune_head(paid, since, block, subnet.hyperparameters.immunity_period, immortal=immortal)
+        owned = [
+            (slot.registered_at, uid)
+            for uid, slot in enumerate(subnet.slots)
+            if owners[slot.hotkey] == subnet.owner
+        ]
+        named = subnet.uids.get(subnet.owner_hotkey or "")
+        return prune_head(
+            paid,
+            since,
+            block,
+            settings.immunity_period,
+            immortal=immortals_head(owned, named, settings.immune_owner_uids_limit),
+            keep_open=settings.min_non_immune_uids,
+        )
+
+    def activity_cutoff(self, settings: Hyperparameters) -> int:
+        """So many tempos."""
+        return settings.activity_cutoff_factor * settings.tempo // 1000
+
+    def until_frozen(self, state: ChainState, subnet: SubnetState, block: int) -> int:
+        """Within the chain's window before an epoch, which a tempo of 0 has none of."""
+        tempo, window = subnet.hyperparameters.tempo, state.network.parameters.freeze_window
+        return max(0, subnet.counted_from + tempo - block - window + 1) if tempo else 1
 
     def found(self, subnet: SubnetState) -> str | None:
         """The owner's own."""

@@ -20,7 +20,7 @@ def snapshot(state: ChainState, rules: Rules, subnet: SubnetState, block: int, e
         weights=SparseRows.from_dict(subnet.weights),
         bonds=SparseRows.from_dict(subnet.bonds),
         emission=emission,
-        params=_params(state, subnet),
+        params=_params(state, rules, subnet),
         last_step=subnet.last_step,
         commits=_commits(subnet, block),
     )
@@ -34,11 +34,11 @@ def _stakes(state: ChainState, subnet: SubnetState) -> list[int]:
     return stakes
 
 
-def _params(state: ChainState, subnet: SubnetState) -> YumaParams:
+def _params(state: ChainState, rules: Rules, subnet: SubnetState) -> YumaParams:
     settings = subnet.hyperparameters
     return YumaParams(
         kappa=settings.kappa,
-        activity_cutoff=settings.activity_cutoff,
+        activity_cutoff=rules.activity_cutoff(settings),
         max_allowed_validators=settings.max_allowed_validators,
         bonds_moving_average=settings.bonds_moving_average,
         bonds_penalty=settings.bonds_penalty,
@@ -53,6 +53,8 @@ def _params(state: ChainState, subnet: SubnetState) -> YumaParams:
 
 
 def _owner_uid(state: ChainState, subnet: SubnetState) -> int | None:
+    if subnet.owner_hotkey is not None:
+        return subnet.uids.get(subnet.owner_hotkey)
     owners = (state.ledger.owners[slot.hotkey] for slot in subnet.slots)
     return next((uid for uid, owner in enumerate(owners) if owner == subnet.owner), None)
 

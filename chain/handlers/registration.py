@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ranvier.chain.alpha import buy, quote_buy, remove
 from ranvier.chain.calls import Register, RegisterWork
 from ranvier.chain.handlers.context import Context, Handler, refuse
+from ranvier.chain.pruning import PRUNED_SCORE
 from ranvier.chain.state import Slot, SubnetState
 from ranvier.chain.work import LIFE, challenge, is_enough, seal
 
@@ -102,8 +103,8 @@ def _open_subnet(context: Context, call: Register | RegisterWork, hotkey: str) -
     if crowded:
         refuse(call, crowded, f"subnet {call.netuid} took enough registrations; try again later")
     full = len(subnet.slots) == subnet.hyperparameters.max_allowed_uids
-    if full and all(slot.hotkey == subnet.owner_hotkey for slot in subnet.slots):
-        refuse(call, "NoNeuronIdAvailable", "the subnet's only slot is its owner's")
+    if full and context.rules.gives_way(context.state, subnet, context.block) is None:
+        refuse(call, "NoNeuronIdAvailable", "no neuron of the subnet may give way now")
     if hotkey in subnet.uids:
         refuse(call, "HotKeyAlreadyRegisteredInSubNet", f"it has uid {subnet.uids[hotkey]}")
     return subnet
@@ -115,8 +116,10 @@ def _check_ownership(context: Context, call: Register | RegisterWork, hotkey: st
 
 
 def _evict(context: Context, subnet: SubnetState) -> int:
-    uid = context.rules.evict(subnet, context.block)
+    uid = context.rules.gives_way(context.state, subnet, context.block)
     assert uid is not None, "checked before anything was paid"
+    if context.genesis.era == "2024":
+        subnet.slots[uid].pruning = PRUNED_SCORE  # Not chosen again before an epoch.
     return uid
 
 

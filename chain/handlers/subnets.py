@@ -13,7 +13,7 @@ from ranvier.chain.handlers.context import Context, Handler, refuse
 from ranvier.chain.handlers.registration import place
 from ranvier.chain.hyperparameters import Hyperparameters
 from ranvier.chain.liquid import ALPHA_LIMITS, refuse_alphas
-from ranvier.chain.owner_limits import OWNER_LIMITS
+from ranvier.chain.owner_limits import BOUNDS_FIRST, owner_limits, refuse_value
 from ranvier.chain.state import SubnetState
 from ranvier.chain.subnet_life import dissolve, lock_now, weakest
 
@@ -82,25 +82,67 @@ def set_hyperparameter(context: Context, call: SetHyperparameter, coldkey: str) 
     """Change one setting, within what an owner may choose."""
     subnet = context.subnet(call, call.netuid)
     _check_owner(call, subnet, coldkey)
-    limits = OWNER_LIMITS.get(call.name)
-    if limits is None:
-        listed = ", ".join(sorted(OWNER_LIMITS))
+    era, may_be_set = context.genesis.era, owner_limits(context.genesis.era)
+    if call.name not in may_be_set:
+        listed = ", ".join(sorted(may_be_set))
         refuse(call, "BadOrigin", f"only the chain's root changes {call.name!r}; an owner changes {listed}")
-    if not limits[0] <= call.value <= limits[1]:
-        refuse(call, "ValueNotInBounds", f"{call.name} is from {limits[0]} to {limits[1]} for an owner")
-    key, pause = f"{call.netuid}:{call.name}", context.state.network.parameters.owner_interval
-    wait = context.state.network.waits("hyperparameter", key, context.block, pause)
-    if wait:
-        refuse(call, "TxRateLimitExceeded", f"{call.name} changes once in {pause} blocks; again in {wait}")
+    if era == "2024" or call.name in BOUNDS_FIRST:
+        _check_bounds(context, call)
+        _check_freeze(context, call, subnet)
+        _check_pace(context, call, subnet)
+    else:
+        _check_pace(context, call, subnet)
+        _check_freeze(context, call, subnet)
+        _check_bounds(context, call)
+        _check_prices(call, subnet)
     _check_alphas(context, call, subnet)
     change_hyperparameter(context, call, subnet)
-    context.state.pace("hyperparameter", key, context.block)
+    context.state.pace("hyperparameter", f"{call.netuid}:{call.name}", context.block)
+
+
+def _check_bounds(context: Context, call: SetHyperparameter) -> None:
+    refusal = refuse_value(context.genesis.era, call.name, call.value)
+    if refusal:
+        low, high = owner_limits(context.genesis.era)[call.name]
+        refuse(call, refusal, f"{call.name} is from {low} to {high} for an owner")
+
+
+def _check_pace(context: Context, call: SetHyperparameter, subnet: SubnetState) -> None:
+    network = context.state.network
+    pause = network.owner_pause(call.name, subnet.hyperparameters.tempo)
+    wait = network.waits("hyperparameter", f"{call.netuid}:{call.name}", context.block, pause)
+    if wait:
+        refuse(call, "TxRateLimitExceeded", f"{call.name} changes once in {pause} blocks; again in {wait}")
+
+
+def _check_freeze(context: Context, call: SetHyperparameter, subnet: SubnetState) -> None:
+    """Nothing changes while validators set the weights of an epoch that is near."""
+    if not context.rules.until_frozen(context.state, subnet, context.block):
+        due = subnet.counted_from + subnet.hyperparameters.tempo
+        window = context.state.network.parameters.freeze_window
+        refuse(
+            call,
+            "AdminActionProhibitedDuringWeightsWindow",
+            f"nothing changes in the {window} blocks before an epoch; the next one is in block {due}",
+        )
+
+
+def _check_prices(call: SetHyperparameter, subnet: SubnetState) -> None:
+    settings = subnet.hyperparameters
+    if call.name == "min_burn" and call.value >= settings.max_burn:
+        refuse(call, "ValueNotInBounds", f"max_burn is {settings.max_burn}; min_burn lies below it")
+    if call.name == "max_burn" and call.value <= settings.min_burn:
+        refuse(call, "ValueNotInBounds", f"min_burn is {settings.min_burn}; max_burn lies above it")
 
 
 def _check_alphas(context: Context, call: SetHyperparameter, subnet: SubnetState) -> None:
     if call.name not in ("alpha_low", "alpha_high"):
         return
     settings = subnet.hyperparameters
+    if context.genesis.era == "y2" and not settings.liquid_alpha:
+        refuse(
+            call, "LiquidAlphaDisabled", f"subnet {call.netuid} has no liquid alpha; set liquid_alpha to 1"
+        )
     low = call.value if call.name == "alpha_low" else settings.alpha_low
     high = call.value if call.name == "alpha_high" else settings.alpha_high
     refusal = refuse_alphas(context.genesis.era, low, high)
@@ -123,6 +165,8 @@ def change_hyperparameter(context: Context, call: SetHyperparameter, subnet: Sub
     if after.max_allowed_uids < len(subnet.slots):
         refuse(call, "MaxAllowedUIdsLessThanCurrentUIds", f"the subnet has {len(subnet.slots)} neurons")
     subnet.hyperparameters = after
+    if call.name == "tempo" and context.genesis.era == "y2":
+        subnet.counted_from = context.block
     subnet.burn = min(max(subnet.burn, after.min_burn), max(after.max_burn, after.min_burn))
     subnet.difficulty = min(
         max(subnet.difficulty, after.min_difficulty), max(after.max_difficulty, after.min_difficulty)

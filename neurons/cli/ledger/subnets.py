@@ -22,6 +22,7 @@ from ranvier.neurons.cli.ledger.session import ask, ask_local, coldkey, hotkey_a
 from ranvier.neurons.cli.tables import show
 
 if TYPE_CHECKING:
+    from ranvier.chain import ChainClient
     from ranvier.chain.explorer import SubnetPoint
     from ranvier.chain.local import LocalChain
     from ranvier.neurons.economics import Economics
@@ -122,12 +123,17 @@ def dissolve(
 def hyperparameters(netuid: Netuid, network: Network = "local", as_json: AsJson = False) -> None:
     """The settings of a subnet, what each means, and how far its owner may change it."""
     from ranvier.chain import Hyperparameters
-    from ranvier.chain.owner_limits import OWNER_LIMITS
+    from ranvier.chain.local import LocalChain
+    from ranvier.chain.owner_limits import owner_limits
 
-    found = ask(network, lambda chain: chain.hyperparameters(netuid))
+    async def both(chain: ChainClient) -> tuple[Hyperparameters, str]:
+        era = (await chain.info()).era if isinstance(chain, LocalChain) else "y2"
+        return await chain.hyperparameters(netuid), era
+
+    found, era = ask(network, both)
     rows = []
     for name, field in Hyperparameters.model_fields.items():
-        limits = OWNER_LIMITS.get(name)
+        limits = owner_limits(era).get(name)
         owner = f"{limits[0]} to {limits[1]}" if limits else ""
         rows.append((name, str(getattr(found, name)), owner, field.description or ""))
     show(

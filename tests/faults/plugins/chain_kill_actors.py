@@ -168,7 +168,7 @@ def founding(netuids: Callable[[], int]) -> Iterator[Turn]:
     while True:
         count += 1
         yield "founder", CreateSubnet(address(f"owner{count}"), f"subnet {count}")
-        yield "founder", SetHyperparameter(netuids(), "kappa", 30_000 + count % 30_000)
+        yield "founder", SetHyperparameter(netuids(), "bonds_penalty", 30_000 + count % 30_000)
         yield "founder", DissolveSubnet(netuids())
 
 
