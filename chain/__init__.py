@@ -30,6 +30,7 @@ from ranvier.chain.calls import (
     SetNetworkParameter,
     SetRootWeights,
     SetWeights,
+    StartCall,
     Transfer,
     Vote,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "SetNetworkParameter",
     "SetRootWeights",
     "SetWeights",
+    "StartCall",
     "StateUnusable",
     "SubnetInfo",
     "Support",

@@ -42,6 +42,8 @@ def new_subnet(netuid: int, name: str, owner: str, genesis: Genesis, block: int)
         netuid, GenesisSubnet(name=name, owner=owner, hyperparameters=genesis.new_subnet), genesis.era, block
     )
     subnet.adjusted_at = block
+    if genesis.era == "y2":
+        subnet.starts_at = None
     return subnet
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ranvier.chain.calls import Call, CommitSealed, CommitTimelocked
+from ranvier.chain.calls import Call, CommitSealed, CommitTimelocked, StartCall
 from ranvier.chain.handlers import (
     children,
     delegation,
@@ -42,10 +42,12 @@ HANDLERS: Final[Mapping[type, Handler]] = MappingProxyType(
 )
 
 
-def carried_out(version: int) -> tuple[str, ...]:
-    """Names of the calls that a chain with this `commit_reveal_version` carries out, if its client seals them."""
+def carried_out(era: str, version: int) -> tuple[str, ...]:
+    """Names of the calls that a chain of this era and `commit_reveal_version` carries out, if its client seals them."""
     locked = (CommitTimelocked.__name__,) if version >= LOCKED else ()
     left_out = () if version >= LOCKED else (CommitSealed.__name__,)
+    if era == "2024":
+        left_out = (*left_out, StartCall.__name__)
     return (*(kind.__name__ for kind in HANDLERS if kind.__name__ not in left_out), *locked)
 
 

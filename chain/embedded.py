@@ -269,7 +269,7 @@ class EmbeddedChain:
         """Whether this chain can carry out calls of this type."""
         name = call_type.__name__
         version = await self._read(lambda state: state.network.parameters.commit_reveal_version)
-        if name in carried_out(version):
+        if name in carried_out(self._node.genesis.era, version):
             return Support(Ability.WORKS, name)
         return Support(Ability.IMPOSSIBLE, f"{self.endpoint} knows no call {name}")
 

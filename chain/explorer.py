@@ -150,6 +150,7 @@ class MarketInfo:
 class SubnetDetail:
     """Beside `SubnetInfo`: what a place costs by work, what registrations burned so far, what is locked.
 
+    `starts_at` is the first block with emission; None: its owner has to start it, from `may_start_at` on.
     `immune_until` is the first block in which the subnet may be replaced, `pending` the rao of its next epoch: of
     TAO, or of alpha where there is a `market`.
     """
@@ -163,6 +164,8 @@ class SubnetDetail:
     pending: int
     next_epoch: int | None
     market: MarketInfo | None = None
+    starts_at: int | None = 0
+    may_start_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

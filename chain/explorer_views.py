@@ -160,6 +160,8 @@ def subnet_detail(state: ChainState, rules: Rules, netuid: int) -> SubnetDetail:
         subnet.pending,
         rules.next_epoch(subnet, state.head.number + 1),
         _market(state, subnet),
+        subnet.starts_at,
+        subnet.created_at + state.network.parameters.start_delay,
     )
 
 

@@ -56,6 +56,12 @@ class NetworkParameters(BaseModel):
     subnet_limit: U16 = Field(default=12, description="most subnets at a time")
     subnet_limits: tuple[Step, ...] = Field(default=(), description="a limit that grows, by block")
     subnet_immunity: Blocks = Field(default=7 * DAY, description="blocks a new subnet is not removed")
+    start_delay: Blocks = Field(
+        default=0, description="blocks from a subnet's founding until its owner may start it (y2)"
+    )
+    emission_when_closed: bool = Field(
+        default=True, description="whether a subnet that takes no registrations has a part of emission"
+    )
     subnet_interval: Blocks = Field(
         default=DAY, description="blocks between two creations of subnets, whoever creates them"
     )

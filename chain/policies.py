@@ -9,7 +9,7 @@ from typing import Final
 from ranvier.chain.network import EmissionPolicy
 from ranvier.chain.root import proportional_shares, sigmoid_shares, standings
 from ranvier.chain.schedule import epoch_due_2024
-from ranvier.chain.state import ChainState
+from ranvier.chain.state import ChainState, SubnetState
 
 ROOT: Final = 0
 Policy = Callable[[ChainState], dict[int, int]]
@@ -63,11 +63,21 @@ def known_shares(state: ChainState) -> dict[int, int]:
 
     Before anybody with stake has weighed a subnet, emission goes by the subnets' own shares: on a chain where
     nothing was mined before nobody has stake yet, and nobody ever would.
-    The same holds while no TAO flows into any subnet's pool.
+    The same holds while no TAO flows into any subnet's pool. Subnets that do not run have no share.
     """
     policy = state.network.parameters.emission
     if policy in BY_ROOT:
         kept = {netuid: share for netuid, share in state.root.shares.items() if netuid in state.subnets}
     else:
         kept = POLICIES[policy](state)
-    return kept if any(kept.values()) else _fixed(state)
+    running = {netuid for netuid, subnet in state.subnets.items() if runs(state, subnet)}
+    kept = {netuid: share for netuid, share in kept.items() if netuid in running}
+    if any(kept.values()):
+        return kept
+    return {netuid: share for netuid, share in _fixed(state).items() if netuid in running}
+
+
+def runs(state: ChainState, subnet: SubnetState) -> bool:
+    """Whether a subnet has a part of emission: its owner started it, and it is open or need not be."""
+    opened = state.network.parameters.emission_when_closed or subnet.hyperparameters.registration_allowed
+    return subnet.starts_at is not None and opened

@@ -124,6 +124,7 @@ def network_2026(**changes: Any) -> NetworkParameters:
         "owner_tempos": 2,
         "version_key_tempos": 5,
         "freeze_window": 10,
+        "emission_when_closed": False,
         "root_weights_interval": 0,
         "commit_reveal_version": 4,
     }

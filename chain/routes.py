@@ -102,7 +102,7 @@ async def _chain(request: web.Request) -> web.Response:
         block_time=genesis.block_time,
         longest_life=LONGEST_LIFE,
         allow_loopback=genesis.allow_loopback,
-        calls=carried_out(version),
+        calls=carried_out(genesis.era, version),
     )
     return reply(info)
 

@@ -53,7 +53,8 @@ class SubnetState:
     `difficulty` is what work must reach now, `by_work` how many of the interval's registrations came by it,
     `recycled` the rao that registrations burned so far, `owner_hotkey` the one that was named at the founding.
     `last_step` is the block of the last epoch (0: none yet), `counted_from` the block the 2026 schedule counts its
-    tempo from. `weights` and `bonds` are rows by uid, u16. With a `market` emission is in alpha, not rao of TAO.
+    tempo from, `starts_at` the first block with emission (None: its owner has not started it). `weights` and `bonds`
+    are rows by uid, u16. With a `market` emission is in alpha, not rao of TAO.
     """
 
     netuid: int
@@ -64,6 +65,7 @@ class SubnetState:
     hyperparameters: Hyperparameters
     burn: int
     counted_from: int
+    starts_at: int | None = 0
     adjusted_at: int = 0
     registered_now: int = 0
     registered_interval: int = 0

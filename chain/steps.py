@@ -11,7 +11,7 @@ from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
 from ranvier.chain.epoch_result import EpochResult
 from ranvier.chain.models import EpochRow
 from ranvier.chain.payment import Payment
-from ranvier.chain.policies import divide_emission
+from ranvier.chain.policies import divide_emission, runs
 from ranvier.chain.rules import Rules
 from ranvier.chain.snapshot import snapshot
 from ranvier.chain.state import ChainState, SubnetState
@@ -45,7 +45,8 @@ def step(state: ChainState, rules: Rules, block: int) -> list[EpochRecord]:
     relative = divide_emission(state, block)
     shares = divide_by_shares(made, [relative.get(subnet.netuid, 0) for subnet in subnets])
     for subnet, amount in zip(subnets, shares, strict=True):
-        _accumulate(state, subnet, amount)
+        if runs(state, subnet):
+            _accumulate(state, subnet, amount)
     return [_run_epoch(state, rules, subnet, block) for subnet in rules.epochs(subnets, block)]
 
 

@@ -23,7 +23,13 @@ from ranvier.chain.calls.funds import (
 from ranvier.chain.calls.governance import CloseMotion, Propose, SetNetworkParameter, Vote
 from ranvier.chain.calls.neurons import Register, Serve, ServeTls
 from ranvier.chain.calls.root import RootRegister, SetRootWeights
-from ranvier.chain.calls.subnets import CreateSubnet, DissolveSubnet, RegisterWork, SetHyperparameter
+from ranvier.chain.calls.subnets import (
+    CreateSubnet,
+    DissolveSubnet,
+    RegisterWork,
+    SetHyperparameter,
+    StartCall,
+)
 from ranvier.chain.calls.weights import (
     CommitSealed,
     CommitTimelocked,
@@ -53,6 +59,7 @@ Call: TypeAlias = (
     | SetChildTake
     | RegisterWork
     | CreateSubnet
+    | StartCall
     | DissolveSubnet
     | SetHyperparameter
     | SetNetworkParameter
@@ -108,6 +115,7 @@ __all__ = [
     "SetNetworkParameter",
     "SetRootWeights",
     "SetWeights",
+    "StartCall",
     "Transfer",
     "Vote",
     "decode_call",

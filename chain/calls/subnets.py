@@ -38,6 +38,14 @@ class CreateSubnet:
 
 
 @dataclass(frozen=True, config=STRICT)
+class StartCall:
+    """Let a subnet of the signing coldkey have emission and its alpha be traded, from the next block on (2026)."""
+
+    netuid: Netuid
+    call: Literal["StartCall"] = "StartCall"
+
+
+@dataclass(frozen=True, config=STRICT)
 class DissolveSubnet:
     """End a subnet of the signing coldkey; what was locked for it returns."""
 

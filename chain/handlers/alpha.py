@@ -121,7 +121,10 @@ def _give(subnet: SubnetState, hotkey: str, coldkey: str, alpha: int, tao: int) 
 def _traded(context: Context, call: Trade, netuid: int) -> SubnetState:
     if not context.state.network.parameters.alpha:
         refuse(call, "SubtokenDisabled", "TAO is staked to hotkeys here, there is no alpha of subnets")
-    return context.subnet(call, netuid)
+    subnet = context.subnet(call, netuid)
+    if subnet.starts_at is None:
+        refuse(call, "SubtokenDisabled", f"subnet {netuid} has not been started by its owner")
+    return subnet
 
 
 def _check_amount(context: Context, call: Trade, tao: int) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ranvier.chain.alpha import open_market
 from ranvier.chain.birth import new_subnet
-from ranvier.chain.calls import CreateSubnet, DissolveSubnet, SetHyperparameter
+from ranvier.chain.calls import CreateSubnet, DissolveSubnet, SetHyperparameter, StartCall
 from ranvier.chain.handlers.context import Context, Handler, refuse
 from ranvier.chain.handlers.registration import place
 from ranvier.chain.hyperparameters import Hyperparameters
@@ -63,6 +63,25 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
     network.last_lock, network.founded_at = cost, context.block
     state.touch("network/")
     context.tell("NetworkAdded", netuid=netuid, owner=coldkey, lock=cost, replaced=gone, name=call.name)
+
+
+def start_call(context: Context, call: StartCall, coldkey: str) -> None:
+    """Begin emission and trades of one's own subnet."""
+    if context.genesis.era == "2024":
+        refuse(call, "CallDisabled", "subnets run from their founding on by the rules of 2024")
+    subnet = context.state.subnets.get(call.netuid)
+    if subnet is None:
+        refuse(call, "SubnetNotExists", f"there is no subnet {call.netuid}")
+    _check_owner(call, subnet, coldkey)
+    if subnet.starts_at is not None:
+        since = f"subnet {call.netuid} runs since block {subnet.starts_at}"
+        refuse(call, "FirstEmissionBlockNumberAlreadySet", since)
+    ready = subnet.created_at + context.state.network.parameters.start_delay
+    if context.block < ready:
+        refuse(call, "StartCallNotReady", f"subnet {call.netuid} may start from block {ready} on")
+    subnet.starts_at = context.block + 1
+    subnet.touch("")
+    context.tell("FirstEmissionBlockNumberSet", netuid=call.netuid, block=subnet.starts_at)
 
 
 def dissolve_subnet(context: Context, call: DissolveSubnet, coldkey: str) -> None:
@@ -181,13 +200,16 @@ def change_hyperparameter(context: Context, call: SetHyperparameter, subnet: Sub
     )
 
 
-def _check_owner(call: DissolveSubnet | SetHyperparameter, subnet: SubnetState, coldkey: str) -> None:
+def _check_owner(
+    call: DissolveSubnet | SetHyperparameter | StartCall, subnet: SubnetState, coldkey: str
+) -> None:
     if subnet.owner != coldkey:
         refuse(call, "NotSubnetOwner", f"subnet {subnet.netuid} belongs to {subnet.owner or 'nobody'}")
 
 
 HANDLERS: Mapping[type, Handler] = {
     CreateSubnet: create_subnet,
+    StartCall: start_call,
     DissolveSubnet: dissolve_subnet,
     SetHyperparameter: set_hyperparameter,
 }

@@ -23,6 +23,7 @@ _SCALARS: Final = (
     "created_at",
     "burn",
     "counted_from",
+    "starts_at",
     "adjusted_at",
     "registered_now",
     "registered_interval",

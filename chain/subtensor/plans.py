@@ -25,6 +25,7 @@ from ranvier.chain.calls import (
     SetChildren,
     SetChildTake,
     SetWeights,
+    StartCall,
     Transfer,
 )
 from ranvier.chain.errors import CallRefused
@@ -177,6 +178,10 @@ def _create_subnet(call: CreateSubnet) -> tuple[RawCall, ...]:
     return (_ours("register_network", hotkey=call.hotkey),)
 
 
+def _start_call(call: StartCall) -> tuple[RawCall, ...]:
+    return (_ours("start_call", netuid=call.netuid),)
+
+
 def _set_children(call: SetChildren) -> tuple[RawCall, ...]:
     return (_ours("set_children", hotkey=call.hotkey, netuid=call.netuid, children=list(call.children)),)
 
@@ -203,6 +208,7 @@ _PLANS: Final[Mapping[type, Callable[[Any], tuple[RawCall, ...]]]] = {
     DecreaseTake: _decrease_take,
     RootRegister: _root_register,
     CreateSubnet: _create_subnet,
+    StartCall: _start_call,
     SetChildren: _set_children,
     SetChildTake: _set_child_take,
     Transfer: _transfer,
@@ -225,6 +231,7 @@ SAMPLES: Final[Mapping[type, Call]] = {
     DecreaseTake: DecreaseTake(_SOMEBODY, 1),
     RootRegister: RootRegister(_SOMEBODY),
     CreateSubnet: CreateSubnet(_SOMEBODY, "a"),
+    StartCall: StartCall(1),
     SetChildren: SetChildren(_SOMEBODY, 1, ((1, _SOMEBODY),)),
     SetChildTake: SetChildTake(_SOMEBODY, 1, 1),
     Transfer: Transfer(_SOMEBODY, 1),

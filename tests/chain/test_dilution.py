@@ -8,7 +8,7 @@ import pytest
 from bittensor_core import encode_ss58
 
 from ranvier.chain.birth import first_state
-from ranvier.chain.calls import CreateSubnet, Register, SetWeights
+from ranvier.chain.calls import CreateSubnet, Register, SetWeights, StartCall
 from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.models import EpochRow
 from ranvier.chain.network import NetworkParameters
@@ -99,6 +99,10 @@ def test_a_subnet_that_is_founded_takes_its_part_of_every_other(era: str) -> Non
     run = Run(chain(era, validators([1]), subnets=2))
     assert set(run.gained().values()) == {TAO // 2}
     run.block((COLD, CreateSubnet(hot(1), "third")))
+    if era == "y2":
+        assert sorted(run.gained()) == [1, 2, 3]
+        assert run.gained()[3] == 0, "its owner has to start it"
+        run.block((COLD, StartCall(3)))
     gained = run.gained()
     assert sorted(gained) == [1, 2, 3]
     owner_cut = TAO // 3 - gained[3]

@@ -20,6 +20,7 @@ from ranvier.chain import (
     RemoveStake,
     RootRegister,
     SetRootWeights,
+    StartCall,
     Transfer,
 )
 
@@ -192,6 +193,7 @@ async def test_alpha_is_in_the_history_of_accounts_and_delegates(open_small: Any
     async with open_small(alpha=True, era="y2", emission="price") as chain:
         client = chain.client
         await chain.submit(CreateSubnet(address("hot"), "mine"), "cold")
+        assert await chain.submit(StartCall(2), "cold") is None
         assert await chain.submit(AddStake(address("v0"), 10 * RAO, 2), "rich") is None
         bought = (await client.block()).number
         assert await chain.submit(AddStake(address("v0"), RAO), "rich") is None

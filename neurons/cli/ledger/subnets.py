@@ -106,6 +106,20 @@ def create(
 
 
 @app.command()
+def start(
+    netuid: Netuid,
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Let a new subnet of the wallet's have emission and its alpha be traded, on chains by the rules of 2026."""
+    from ranvier.chain import StartCall
+
+    send(network, StartCall(netuid), coldkey(name, wallets), as_json=as_json)
+
+
+@app.command()
 def dissolve(
     netuid: Netuid,
     name: WalletName = "default",

@@ -22,6 +22,7 @@ from ranvier.chain import (
     SetChildren,
     SetChildTake,
     SetWeights,
+    StartCall,
     Transfer,
 )
 
@@ -77,6 +78,7 @@ CALLS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     ),
     "increase_take": lambda p: IncreaseTake(p["hotkey"], p["take"]),
     "register_network": lambda p: CreateSubnet(p["hotkey"], "a"),
+    "start_call": lambda p: StartCall(p["netuid"]),
     "set_children": lambda p: SetChildren(p["hotkey"], p["netuid"], tuple(p["children"])),
     "set_childkey_take": lambda p: SetChildTake(p["hotkey"], p["netuid"], p["take"]),
     "root_register": lambda p: RootRegister(p["hotkey"]),
