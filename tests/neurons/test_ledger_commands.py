@@ -277,6 +277,40 @@ def test_names_on_a_chain_are_text_and_nothing_else(capsys: pytest.CaptureFixtur
     assert "subnet [/x]" in shown
 
 
+WIDE = ("hotkey", "stake", "emission_share", "break_even_h", "meaning")
+ROW = (
+    "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty",
+    12345.5,
+    0.25,
+    7.0,
+    "some words that may be broken",
+)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
+def test_no_number_is_broken_however_narrow_the_terminal_is(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table where it fits, else each row as a paragraph; addresses whole where there is room for them."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    show(WIDE, [ROW, ROW], as_json=False, title="some subnets")
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert all(len(line) <= width for line in said.splitlines())
+    for word in ("12345.5000", "0.2500", "7.0000", "emission_share", "broken"):
+        assert word in said
+    assert ("5FHneW…94ty" in said) == (width < 160)
+    assert (ROW[0] in said) == (width >= 160)
+    assert ("│" in said) == (width >= 80)
+
+
+def test_without_a_terminal_a_row_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show(WIDE, [ROW], as_json=False)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "5FHneW" in line]
+    assert all(str(word) in line for word in (ROW[0], "12345.5000", ROW[-1]))
+
+
 def test_a_chain_is_written_checkpointed_restored_and_replayed_by_command(desk: Desk, tmp_path: Path) -> None:
     def typed(*words: str) -> Any:
         done = CliRunner().invoke(app, ["chain", *words])

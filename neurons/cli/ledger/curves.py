@@ -17,8 +17,10 @@ def curve(title: str, points: Sequence[tuple[int, float]], *, unit: str = "") ->
         return
     from rich.console import Console
 
+    console = Console(highlight=False, soft_wrap=True)
     first, last = points[0][0], points[-1][0]
-    width = min(WIDTH, last - first + 1)
+    about = f"  blocks {first} to {last}"
+    width = max(1, min(WIDTH, last - first + 1, console.width - len(about) - 2))
     values, place = [points[0][1]] * width, 0
     for column in range(width):
         upto = first + (column + 1) * (last - first + 1) // width
@@ -28,6 +30,5 @@ def curve(title: str, points: Sequence[tuple[int, float]], *, unit: str = "") ->
     low, high = min(values), max(values)
     span = high - low or 1.0
     bars = "".join(BLOCKS[1 + round((value - low) / span * (len(BLOCKS) - 2))] for value in values)
-    console = Console(highlight=False, soft_wrap=True)
     console.print(f"  {title}: {low:.4g} to {high:.4g} {unit}".rstrip())
-    console.print(f"  {bars}  blocks {first} to {last}", markup=False)
+    console.print(f"  {bars}{about}", markup=False)
