@@ -100,7 +100,8 @@ def _decrypted(path: Path, data: bytes, password: str | None) -> bytes:
             continue
         except (KeyfileError, ValueError) as error:
             raise WalletError(f"{path} cannot be decrypted ({error}); restore it from a copy") from error
-    raise WalletError(f"the password for {path} is wrong; check {variable}")
+    following = "type it again" if password else f"check {variable}"
+    raise WalletError(f"the password for {path} is wrong; {following}")
 
 
 def _environment_passwords(variable: str) -> list[str]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from ranvier.neurons.cli.ledger.options import AsJson, Netuid, Network
 from ranvier.neurons.cli.tables import show
-
-Network = Annotated[str, typer.Option(help="local, test, finney, or an address.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
 def metagraph(
-    netuid: Annotated[int, typer.Argument(help="The subnet's number on the chain.")],
+    netuid: Netuid,
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:

@@ -66,7 +66,7 @@ def _fits(console: Console, table: Table) -> bool:
 def _print_paragraphs(
     console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str
 ) -> None:
-    """Every value behind its column's name; lines are broken between them, where that is possible."""
+    """Every value that there is behind its column's name; lines are broken between them, where that is possible."""
     from rich.text import Text
 
     if title:
@@ -74,6 +74,8 @@ def _print_paragraphs(
     for row in rows:
         line = Text()
         for column, value in zip(columns, row, strict=True):
+            if not value:
+                continue
             pair = len(column) + 1 + len(value)
             if line and line.cell_len + 2 + pair > console.width:
                 console.print(line, overflow="fold")

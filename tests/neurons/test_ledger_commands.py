@@ -143,6 +143,10 @@ def test_alpha_is_bought_moved_and_sold_by_commands(alpha_desk: Desk) -> None:
     assert found["history"][-1]["alpha_value"] == pytest.approx(found["alpha"][0]["value"], rel=0.5)
     row = {row["netuid"]: row for row in desk.json("stake", "list", wallet="owner")}[1]
     assert row["worth"] < row["value"]
+    unknown = desk.say("stake", "add", "5", "--netuid", "9", wallet="owner", code=ExitCode.CHAIN_REFUSED)
+    assert "SubNetworkDoesNotExist" in unknown
+    closed = desk.say("register", "1", "--work", wallet="owner", code=ExitCode.CHAIN_REFUSED)
+    assert "before any was done" in closed
     (delegate,) = desk.json("delegate", "list")
     assert delegate["alpha"].startswith("1:")
     assert delegate["alpha_value"] > delegate["stake"] == delegate["own"] > 0

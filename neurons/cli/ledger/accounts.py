@@ -122,10 +122,15 @@ def register(
         call = Register(netuid, hotkey_address(name, hotkey, wallets))
         send(network, call, coldkey(name, wallets), as_json=as_json)
         return
+    from rich.console import Console
+
     from ranvier.neurons.cli.ledger.working import found_work
 
     chosen = wallet(name, hotkey, wallets)
     key = chosen.load_hotkey()
-    receipt = ask(network, lambda chain: found_work(chain, netuid, key, chosen.coldkey_address(), seconds))
+    with Console(stderr=True).status(f"searching for work, {seconds:g} s at most"):
+        receipt = ask(
+            network, lambda chain: found_work(chain, netuid, key, chosen.coldkey_address(), seconds)
+        )
     line = {"call": "RegisterWork", "block": receipt.block, "hash": receipt.call_hash}
     typer.echo(json.dumps(line) if as_json else f"RegisterWork was carried out in block {receipt.block}")

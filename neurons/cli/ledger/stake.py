@@ -22,7 +22,9 @@ from ranvier.neurons.cli.ledger.trades import send_trade
 from ranvier.neurons.cli.tables import show
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Stake TAO to hotkeys, move it, take it back."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Stake TAO or alpha of subnets to hotkeys, move it, take it back.",
 )
 Amount = Annotated[str, typer.Argument(help="TAO, e.g. 12.5; alpha where it leaves a subnet.")]
 Of = Annotated[

@@ -92,14 +92,15 @@ def create(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Found a subnet: its cost is locked, and returns when the subnet ends."""
+    """Found a subnet: its cost is locked until the subnet ends; with alpha it becomes the pool's TAO for good."""
     from ranvier.chain import RAO, CreateSubnet
 
     if not 1 <= len(label) <= MOST_LETTERS:
         raise typer.BadParameter(f"a subnet's name has 1 to {MOST_LETTERS} letters, this one {len(label)}")
     if not yes:
-        cost = ask_local(network, lambda chain: chain.network()).lock_cost / RAO
-        if not typer.confirm(f"A subnet costs {cost:.4f} TAO now, which are locked. Go on?"):
+        found = ask_local(network, lambda chain: chain.network())
+        what = "become its pool's for good" if found.parameters.alpha else "are locked until it ends"
+        if not typer.confirm(f"A subnet costs {found.lock_cost / RAO:.4f} TAO now, which {what}. Go on?"):
             raise typer.Exit(0)
     call = CreateSubnet(hotkey_address(name, hotkey, wallets), label)
     send(network, call, coldkey(name, wallets), as_json=as_json)
@@ -127,7 +128,7 @@ def dissolve(
     network: Network = "local",
     as_json: AsJson = False,
 ) -> None:
-    """End a subnet of the wallet's; what was locked for it returns."""
+    """End a subnet of the wallet's: what was locked for it returns; with alpha its holders share the pool's TAO."""
     from ranvier.chain import DissolveSubnet
 
     send(network, DissolveSubnet(netuid), coldkey(name, wallets), as_json=as_json)
@@ -186,8 +187,7 @@ def economics(
 ) -> None:
     """What a place costs and brings: price, income of a day, recycled, mean per miner, break-even, risk.
 
-    In TAO. On chains with alpha income and the mean miner are of the subnet's alpha (columns with _a), beside them what
-    the mean miner's is in TAO at the pool's price of now.
+    In TAO; with alpha, columns with _a are of alpha, and mean_miner_tao is the mean at the pool's price of now.
     """
     from ranvier.chain import RAO
     from ranvier.neurons.cli.ledger.curves import curve

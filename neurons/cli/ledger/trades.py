@@ -52,15 +52,21 @@ def places(call: Trade) -> tuple[int, int]:
 
 async def expected(chain: ChainClient, call: Trade) -> Quote | None:
     """What the pools would give now; None for what is no trade, or not to be known here."""
+    from ranvier.chain import NotFound
     from ranvier.chain.local import LocalChain
     from ranvier.chain.quotes import quote
 
     sold, bought = places(call)
     if sold == bought or not isinstance(chain, LocalChain):
         return None
-    of_sold, of_bought = [(await chain.subnet_detail(one)).market if one else None for one in (sold, bought)]
+    try:
+        of_sold, of_bought = [
+            (await chain.subnet_detail(one)).market if one else None for one in (sold, bought)
+        ]
+    except NotFound:
+        return None  # as without alpha: the chain refuses the call, by its own name
     if (sold and of_sold is None) or (bought and of_bought is None):
-        return None  # without alpha: the chain refuses the call by its own name
+        return None
     return quote(of_sold, of_bought, call.amount)
 
 

@@ -31,6 +31,9 @@ async def found_work(
     era, end, start = (await chain.info()).era, time.monotonic() + seconds, secrets.randbits(63)
     while time.monotonic() < end:
         block, detail = await chain.block(), await chain.subnet_detail(netuid)
+        if not detail.work_allowed:
+            closed = f"subnet {netuid} gives no places for work (refused before any was done)"
+            raise CallRefused("SubNetRegistrationDisabled", closed, RegisterWork.call)
         given = challenge(era, netuid, block.hash, hotkey.ss58_address, coldkey)  # type: ignore[arg-type]
         found = await asyncio.to_thread(search, era, given, detail.difficulty, start, CHUNK)  # type: ignore[arg-type]
         start += CHUNK
