@@ -24,7 +24,6 @@ def open_market(state: ChainState, subnet: SubnetState, tao: int, *, known: bool
     The moving price of a new one starts at zero, where its market is not `known` from the first block on.
     """
     subnet.market = Market(reserve=tao, issued=tao, moving_price=price(tao, tao) if known else 0)
-    subnet.touch("market")
     if subnet.owner is not None and subnet.owner_hotkey is None:
         state.ledger.own(subnet.owner, subnet.owner)
 
@@ -34,7 +33,6 @@ def buy(state: ChainState, subnet: SubnetState, paid: int) -> int:
     market = of(subnet)
     got = given_out(state.ledger.pools.get(subnet.netuid, 0) - paid, market.reserve, paid)
     market.reserve -= got
-    subnet.touch("market")
     return got
 
 
@@ -51,13 +49,11 @@ def quote_sale(state: ChainState, subnet: SubnetState, alpha: int) -> int:
 def take_in(subnet: SubnetState, alpha: int) -> None:
     """Put alpha that left a stake into the pool's reserve."""
     of(subnet).reserve += alpha
-    subnet.touch("market")
 
 
 def remove(subnet: SubnetState, alpha: int) -> None:
     """Let alpha that somebody gave up be no more."""
     of(subnet).issued -= alpha
-    subnet.touch("market")
 
 
 def restake(subnet: SubnetState, hotkey: str, coldkey: str, alpha: int) -> None:
@@ -71,7 +67,6 @@ def mint_stake(subnet: SubnetState, hotkey: str, coldkey: str, alpha: int) -> No
     if alpha:
         of(subnet).issued += alpha
         restake(subnet, hotkey, coldkey, alpha)
-        subnet.touch("market")
 
 
 def of(subnet: SubnetState) -> Market:
@@ -100,7 +95,6 @@ def accumulate(state: ChainState, subnet: SubnetState, tao: int) -> None:
     subnet.pending += rest
     market.pending_root += rest // 2 * numerator // denominator
     _average(state, subnet)
-    subnet.touch("", "market")
 
 
 def _inject(state: ChainState, subnet: SubnetState, tao: int, cap: int) -> None:
@@ -139,7 +133,6 @@ def divided(state: ChainState, subnet: SubnetState, payments: Iterable[Payment])
     given = tuple(payments)
     whole = sum(one.validator for one in given)
     wanted, market.pending_root = min(market.pending_root, whole), 0
-    subnet.touch("market")
     by_root = [_from_root(ledger, market, one) for one in given]
     by_alpha = [one.validator - part for one, part in zip(given, by_root, strict=True)]
     if not sum(by_root):
@@ -201,6 +194,5 @@ def close_market(state: ChainState, subnet: SubnetState) -> int:
     total = sum(holders.values())
     shares = {coldkey: tao * alpha // total for coldkey, alpha in sorted(holders.items())}
     state.ledger.close_pool(subnet.netuid, shares)
-    names = [f"alpha/{hotkey}/{coldkey}" for hotkey, held in market.stakes.items() for coldkey in held]
-    subnet.touch("market", *names)
+    subnet.touch(*(f"alpha/{hotkey}/{coldkey}" for hotkey, held in market.stakes.items() for coldkey in held))
     return sum(shares.values())

@@ -62,7 +62,7 @@ def _subnet(netuid: int, born: GenesisSubnet, era: str, block: int = 0) -> Subne
     )
     for uid, neuron in enumerate(born.neurons):
         subnet.put(uid, Slot(neuron.hotkey, registered_at=0, last_update=0))
-    subnet.touch("")
+    subnet.touch("", "families", "standing", "bonds")
     return subnet
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from ranvier.chain.errors import BadCheckpoint
 from ranvier.chain.explorer_views import traded_prices
@@ -14,7 +16,7 @@ from ranvier.chain.models import Block
 from ranvier.chain.pulse import Pulse
 from ranvier.chain.records import decode, encode, names, state_hash
 from ranvier.chain.state import ChainState
-from ranvier.chain.store import Commit, Store
+from ranvier.chain.store import SCHEMA_VERSION, Commit, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,21 @@ class Checkpoint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    version: int
     genesis: Genesis
     block: Block
     state_hash: str
     records: dict[str, str]
     pulse: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_version(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("version") != SCHEMA_VERSION:
+            found = {"found": given.get("version", "no version"), "known": SCHEMA_VERSION}
+            message = "it has schema {found}, this program knows {known}; use the program that wrote it"
+            raise PydanticCustomError("schema", message, found)
+        return given
 
     @classmethod
     def of(cls, state: ChainState, genesis: Genesis, pulse: Pulse) -> Checkpoint:
@@ -48,6 +60,7 @@ class Checkpoint(BaseModel):
         written = encode(state, names(state))
         kept = {name: value for name, value in written.items() if value is not None}
         return cls(
+            version=SCHEMA_VERSION,
             genesis=genesis,
             block=state.head,
             state_hash=state_hash(state),
@@ -65,7 +78,7 @@ class Checkpoint(BaseModel):
         except ValidationError as error:
             fault = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in fault["loc"])
-            raise BadCheckpoint(path, f"{where}: {fault['msg']}") from error
+            raise BadCheckpoint(path, f"{where}: {fault['msg']}" if where else fault["msg"]) from error
 
     def write(self, path: Path) -> None:
         """Into a file, whole or not at all."""

@@ -13,10 +13,10 @@ class Ledger:
     """Balances by coldkey, stakes by (hotkey, coldkey), owners by hotkey; amounts are rao.
 
     `takes` holds a u16 ratio for each hotkey whose owner said one, who thereby is a delegate.
-    `locks` holds the rao that were locked for each subnet, `pools` the TAO of its alpha pool.
+    `locks` holds the rao that were locked for each subnet, `pools` the TAO of its alpha pool (kept in the tally).
     `all_staked` is the sum of all stakes.
     `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT", "take/HOT",
-    "lock/NETUID", "pool/NETUID").
+    "lock/NETUID").
     `moved_at` is the block of a pair's last staking or unstaking. Methods that move rao raise `Overdrawn`
     and change nothing where there is too little; checks with the chain's names come before them.
     """
@@ -157,7 +157,6 @@ class Ledger:
             if amount:
                 self.paid_by_pool(coldkey, netuid, amount)
         self.issuance -= self.pools.pop(netuid, 0)
-        self.changed.add(f"pool/{netuid}")
 
     def total(self) -> int:
         """The sum over all holders; equals `issuance`."""
@@ -176,7 +175,6 @@ class Ledger:
         if left < 0:
             raise Overdrawn(f"pool {netuid} holds {left - amount} rao, not {-amount}; report this")
         self.pools[netuid] = left
-        self.changed.add(f"pool/{netuid}")
 
     def _restake(self, hotkey: str, coldkey: str, amount: int) -> None:
         left = self.stake_of(hotkey, coldkey) + amount

@@ -84,9 +84,7 @@ class Rules2024:
 
     def start_block(self, subnet: SubnetState, block: int) -> None:
         """Reset the block's counter; at the end of an interval adjust the price."""
-        if subnet.registered_now:
-            subnet.registered_now = 0
-            subnet.touch("")
+        subnet.registered_now = 0
         settings = subnet.hyperparameters
         if block - subnet.adjusted_at < settings.adjustment_interval:
             return
@@ -107,7 +105,6 @@ class Rules2024:
         if settings.work_allowed:
             subnet.difficulty = adjusted.difficulty
         subnet.registered_interval, subnet.by_work, subnet.adjusted_at = 0, 0, block
-        subnet.touch("")
 
     def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
         """Every subnet at (block + netuid + 1) mod (tempo + 1) == tempo."""
@@ -171,11 +168,10 @@ class Rules2026:
         """Let price and difficulty decay."""
         settings = subnet.hyperparameters
         factor = _factor(settings.burn_half_life)
-        price = decay_price(subnet.burn, settings.min_burn, settings.max_burn, factor)
-        work = decay_price(subnet.difficulty, settings.min_difficulty, settings.max_difficulty, factor)
-        if (price, work) != (subnet.burn, subnet.difficulty):
-            subnet.burn, subnet.difficulty = price, work
-            subnet.touch("")
+        subnet.burn = decay_price(subnet.burn, settings.min_burn, settings.max_burn, factor)
+        subnet.difficulty = decay_price(
+            subnet.difficulty, settings.min_difficulty, settings.max_difficulty, factor
+        )
 
     def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
         """Those `tempo` blocks after their last, two in a block at most."""

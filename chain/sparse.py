@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -48,11 +49,14 @@ class SparseRows:
 
     def to_dict(self) -> dict[int, dict[int, int]]:
         """As {row uid: {column uid: value}}; rows without entries are absent."""
+        starts = (
+            [0, *(np.flatnonzero(np.diff(self.rows)) + 1).tolist(), len(self.rows)] if len(self.rows) else [0]
+        )
+        cols, values = self.cols.tolist(), self.values.tolist()
         entries: dict[int, dict[int, int]] = {}
-        for row, column, value in zip(
-            self.rows.tolist(), self.cols.tolist(), self.values.tolist(), strict=True
-        ):
-            entries.setdefault(row, {})[column] = value
+        for start, end in pairwise(starts):
+            row = entries.setdefault(int(self.rows[start]), {})
+            row.update(zip(cols[start:end], values[start:end], strict=True))
         return entries
 
     def dense(self, rows: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint64]:

@@ -88,14 +88,11 @@ class SubnetState:
     def touch(self, *records: str) -> None:
         """Mark records as changed: by what follows "subnet/NETUID/".
 
-        "" (its own), "families", "slot/UID", "weights/UID", "bonds/UID", "commits/HOT", "market", "alpha/HOT/COLD".
+        "" (its own), "families", "slot/UID", "standing", "weights/UID", "bonds", "commits/HOT", "loaded",
+        "alpha/HOT/COLD". Not what the tally holds: that is written with every block.
         """
         for record in records:
             self.changed.add(f"subnet/{self.netuid}/{record}")
-
-    def touch_slots(self) -> None:
-        """Mark every slot as changed."""
-        self.touch(*(f"slot/{uid}" for uid in range(len(self.slots))))
 
     def slot_of(self, hotkey: str) -> Slot | None:
         """The slot of a registered hotkey."""
@@ -110,26 +107,32 @@ class SubnetState:
             self._clear(uid)
             self.slots[uid] = slot
         self.uids[slot.hotkey] = uid
-        self.touch("", f"slot/{uid}")
+        self.touch("", f"slot/{uid}", "standing")
 
     def remove_last(self) -> None:
         """Take the highest uid away, with all that belongs to it."""
         uid = len(self.slots) - 1
         self._clear(uid)
         self.slots.pop()
-        self.touch("", f"slot/{uid}")
+        self.touch("", f"slot/{uid}", "standing")
 
     def _clear(self, uid: int) -> None:
         former = self.slots[uid].hotkey
         del self.uids[former]
         if self.commits.pop(former, None):
             self.touch(f"commits/{former}")
-        for name, rows in (("weights", self.weights), ("bonds", self.bonds)):
-            touched = [row for row, entries in rows.items() if row == uid or uid in entries]
-            rows.pop(uid, None)
-            for row in touched:
-                rows.get(row, {}).pop(uid, None)
-                self.touch(f"{name}/{row}")
+        self.touch(*(f"weights/{row}" for row in _forget(self.weights, uid)))
+        if _forget(self.bonds, uid):
+            self.touch("bonds")
+
+
+def _forget(rows: dict[int, Row], uid: int) -> list[int]:
+    """Take a uid out of rows and columns; returns the rows that had it."""
+    touched = [row for row, entries in rows.items() if row == uid or uid in entries]
+    rows.pop(uid, None)
+    for row in touched:
+        rows.get(row, {}).pop(uid, None)
+    return touched
 
 
 @dataclass
@@ -165,7 +168,7 @@ class ChainState:
 
     def take_changed(self) -> set[str]:
         """Names of the records changed since the last call."""
-        changed = self.ledger.changed | self.changed | {"head"}
+        changed = self.ledger.changed | self.changed | {"head", "tally/"}
         self.ledger.changed, self.changed = set(), set()
         for subnet in self.subnets.values():
             changed |= subnet.changed

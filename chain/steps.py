@@ -54,7 +54,7 @@ def _pay(state: ChainState, rules: Rules, subnet: SubnetState) -> None:
     pay_loaded(state, rules, subnet)
     if subnet.loaded:
         subnet.loaded = ()
-        subnet.touch("")
+        subnet.touch("loaded")
 
 
 def _accumulate(state: ChainState, subnet: SubnetState, amount: int) -> None:
@@ -65,9 +65,7 @@ def _accumulate(state: ChainState, subnet: SubnetState, amount: int) -> None:
         cut, amount = split_owner(amount, subnet.hyperparameters.subnet_owner_cut)
         if cut:
             state.ledger.mint(subnet.owner, cut)
-    if amount:
-        subnet.pending += amount
-        subnet.touch("")
+    subnet.pending += amount
 
 
 def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int) -> EpochRecord:
@@ -82,8 +80,8 @@ def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int)
         paid = (Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
         loaded = shared(paid, subnet.families, state.worth_on(subnet), state.ledger.owners)
         subnet.loaded = loaded if subnet.market is None else divided(state, subnet, loaded)
+        subnet.touch("loaded")
     subnet.last_step = subnet.counted_from = block
-    subnet.touch("")
     return EpochRecord(subnet.netuid, rows)
 
 
@@ -94,11 +92,8 @@ def _store(subnet: SubnetState, result: EpochResult) -> None:
         slot.validator_trust, slot.consensus = result.validator_trust[uid], result.consensus[uid]
         slot.incentive, slot.dividends = result.incentive[uid], result.dividends[uid]
         slot.emission, slot.pruning = result.emission[uid], result.pruning[uid]
-    former = subnet.bonds.keys()
-    bonds = result.bonds.to_dict()
-    subnet.touch(*(f"bonds/{uid}" for uid in former | bonds.keys()))
-    subnet.bonds = bonds
-    subnet.touch_slots()
+    subnet.bonds = result.bonds.to_dict()
+    subnet.touch("standing", "bonds")
 
 
 def _rows(state: ChainState, subnet: SubnetState, result: EpochResult) -> Iterable[EpochRow]:

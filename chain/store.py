@@ -21,12 +21,17 @@ from ranvier.chain.pulse import Pulse
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+"""Of the tables, and of the records in them and in checkpoints. Other versions are refused, not converted."""
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256
 """Blocks after a call's last valid one during which its outcome can still be asked for."""
 SWEEP = 1024
 """Blocks between two looks for old points."""
+CACHE = 64 * 1024
+"""KiB of pages kept in memory: a block changes pages all over the file, and SQLite's own 2 MiB would not hold them."""
+LOG_PAGES = 8000
+"""Pages in the log (32 MB) before they go into the file itself; one that many blocks changed goes there once."""
 _SCHEMA = f"""
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE block (number INTEGER PRIMARY KEY, hash TEXT NOT NULL, timestamp REAL NOT NULL);
@@ -83,6 +88,8 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             # FULL: a block is on the disk, not only with the kernel, before anybody hears of it.
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute(f"PRAGMA cache_size = -{CACHE}")
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             self._prepare()
         except sqlite3.Error as error:
             if hasattr(self, "_db"):

@@ -45,8 +45,9 @@ def dissolve(state: ChainState, rules: Rules, netuid: int) -> int:
     subnet = state.subnets.pop(netuid)
     pay_loaded(state, rules, subnet)
     paid_out = 0 if subnet.market is None else close_market(state, subnet)
-    records = ["", "families", *(f"slot/{uid}" for uid in range(len(subnet.slots)))]
-    for part in ("weights", "bonds", "commits"):
+    records = ["", "families", "standing", "bonds", "loaded"]
+    records += [f"slot/{uid}" for uid in range(len(subnet.slots))]
+    for part in ("weights", "commits"):
         records += [f"{part}/{key}" for key in getattr(subnet, part)]
     state.touch(*(f"subnet/{netuid}/{record}" for record in records), *subnet.changed)
     for seat in state.root.seats:

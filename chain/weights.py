@@ -22,8 +22,8 @@ def max_upscale(values: Sequence[int]) -> tuple[int, ...]:
         return tuple(0 for _ in values)
     if largest > _WIDE:
         factor = ratio(U16_MAX, largest)
-        return tuple((value * factor + _HALF) >> FRACTION for value in values)
-    return tuple((ratio(value * U16_MAX, largest) + _HALF) >> FRACTION for value in values)
+        return tuple([(value * factor + _HALF) >> FRACTION for value in values])
+    return tuple([(ratio(value * U16_MAX, largest) + _HALF) >> FRACTION for value in values])
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,10 @@ def _refuse_row(call: WeightsCall) -> str | None:
     needed = min(call.neurons, call.minimum_count)
     checks = (
         (len(set(call.uids)) != len(call.uids), "DuplicateUids"),
-        (any(not 0 <= uid < call.neurons for uid in call.uids), "UidVecContainInvalidOne"),
+        (
+            min(call.uids, default=0) < 0 or max(call.uids, default=-1) >= call.neurons,
+            "UidVecContainInvalidOne",
+        ),
         (not call.self_weight and len(call.uids) < needed, "WeightVecLengthIsLow"),
         (_exceeds(call), "MaxWeightExceeded"),
     )

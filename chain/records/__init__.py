@@ -14,16 +14,18 @@ from typing import Any, Final
 from ranvier.chain.ledger import Ledger
 from ranvier.chain.models import Block
 from ranvier.chain.network import NetworkParameters, NetworkState
-from ranvier.chain.records import governance, network, root, subnets, work
+from ranvier.chain.records import governance, network, root, subnets, tally, work
 from ranvier.chain.records import ledger as funds
 from ranvier.chain.records.codec import Codec
 from ranvier.chain.state import ChainState
 
 CODECS: Final[Mapping[str, Codec]] = {
     codec.kind: codec
-    for family in (funds, governance, network, root, subnets, work)
+    for family in (funds, governance, network, root, subnets, tally, work)
     for codec in family.CODECS
 }
+
+_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def encode(state: ChainState, names: Iterable[str]) -> dict[str, str | None]:
@@ -56,8 +58,9 @@ def decode(records: Mapping[str, str], existential_deposit: int) -> ChainState:
     for name in sorted(records.keys() - {"head"}, key=_natural):
         kind, *path = name.split("/")
         CODECS[kind].restore(state, path, json.loads(records[name]))
-    if "network/" not in records:
-        raise KeyError("network/")
+    for needed in ("network/", "tally/"):
+        if needed not in records:
+            raise KeyError(needed)
     for codec in CODECS.values():
         codec.check(state, records)
     return state
@@ -76,4 +79,6 @@ def _value(state: ChainState, name: str) -> Any:
 
 
 def _dump(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"))
+    if type(value) is int:  # most are balances and stakes
+        return str(value)
+    return None if value is None else _JSON.encode(value)

@@ -38,14 +38,7 @@ def _lock(state: ChainState, path: Sequence[str], value: Any) -> None:
     state.ledger.locks[int(path[0])] = value
 
 
-def _pool(state: ChainState, path: Sequence[str], value: Any) -> None:
-    state.ledger.pools[int(path[0])] = value
-
-
 CODECS = (
-    Codec(
-        "pool", lambda s: map(str, s.ledger.pools), lambda s, path: s.ledger.pools.get(int(path[0])), _pool
-    ),
     Codec(
         "lock", lambda s: map(str, s.ledger.locks), lambda s, path: s.ledger.locks.get(int(path[0])), _lock
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,105 +13,172 @@ from ranvier.chain.market import Market
 from ranvier.chain.models import AxonInfo, WeightCommit
 from ranvier.chain.payment import Payment
 from ranvier.chain.records.codec import Codec
+from ranvier.chain.records.columns import columns, lines
 from ranvier.chain.state import ChainState, Row, Slot, SubnetState
 
-_SCALARS: Final = (
-    "netuid",
-    "name",
-    "owner",
-    "share",
-    "created_at",
-    "burn",
-    "counted_from",
-    "starts_at",
-    "adjusted_at",
-    "registered_now",
-    "registered_interval",
-    "by_work",
-    "difficulty",
-    "recycled",
-    "owner_hotkey",
-    "pending",
-    "last_step",
+_SETTLED: Final = ("netuid", "name", "owner", "share", "created_at", "starts_at", "owner_hotkey")
+"""Beside settings; what moves with the blocks is in the tally."""
+_SLOT: Final = ("hotkey", "registered_at", "last_update")
+_STANDING: Final = (
+    "active",
+    "permit",
+    "rank",
+    "trust",
+    "validator_trust",
+    "consensus",
+    "incentive",
+    "dividends",
+    "emission",
+    "pruning",
 )
-_MARKET: Final = ("reserve", "issued", "pending_root", "moving_price", "flow", "moving_flow")
+"""Of a slot, what epochs set: one record for all slots of a subnet."""
+_PAYMENT: Final = ("hotkey", "server", "validator", "root")
 
 
 def _names(state: ChainState) -> Iterable[str]:
     for netuid, subnet in state.subnets.items():
         yield f"{netuid}/"
         yield f"{netuid}/families"
+        yield f"{netuid}/bonds"
+        yield f"{netuid}/standing"
+        if subnet.loaded:
+            yield f"{netuid}/loaded"
         yield from (f"{netuid}/slot/{uid}" for uid in range(len(subnet.slots)))
         yield from (f"{netuid}/weights/{uid}" for uid in subnet.weights)
-        yield from (f"{netuid}/bonds/{uid}" for uid in subnet.bonds)
         yield from (f"{netuid}/commits/{hotkey}" for hotkey in subnet.commits)
         if subnet.market is not None:
-            yield f"{netuid}/market"
             held = subnet.market.stakes.items()
             yield from (f"{netuid}/alpha/{hot}/{cold}" for hot, by in held for cold in by)
 
 
 def _value(state: ChainState, path: Sequence[str]) -> Any:
     subnet = state.subnets.get(int(path[0]))
-    if subnet is None:
-        return None
-    if path[1] == "":
-        return _own(subnet)
-    if path[1] == "families":
-        return asdict(subnet.families)
-    if path[1] == "market":
-        return None if subnet.market is None else {name: getattr(subnet.market, name) for name in _MARKET}
-    if path[1] == "alpha":
-        return None if subnet.market is None else subnet.market.stake_of(path[2], path[3]) or None
-    if path[1] == "slot":
-        uid = int(path[2])
-        return asdict(subnet.slots[uid]) if uid < len(subnet.slots) else None
-    if path[1] == "commits":
-        kept = subnet.commits.get(path[2])
-        return None if kept is None else [asdict(commit) for commit in kept]
-    rows: dict[int, Row] = getattr(subnet, path[1])
-    row = rows.get(int(path[2]))
-    return None if row is None else {str(uid): value for uid, value in sorted(row.items())}
+    return None if subnet is None else _WRITERS[path[1]](subnet, path[2:])
 
 
-def _own(subnet: SubnetState) -> dict[str, Any]:
+def _own(subnet: SubnetState, path: Sequence[str]) -> Any:
     return {
-        **{name: getattr(subnet, name) for name in _SCALARS},
+        **{name: getattr(subnet, name) for name in _SETTLED},
         "hyperparameters": subnet.hyperparameters.model_dump(),
-        "loaded": [asdict(payment) for payment in subnet.loaded],
         "slots": len(subnet.slots),
     }
 
 
+def _loaded(subnet: SubnetState, path: Sequence[str]) -> Any:
+    return columns(_PAYMENT, subnet.loaded) if subnet.loaded else None
+
+
+def _slot(subnet: SubnetState, path: Sequence[str]) -> Any:
+    uid = int(path[0])
+    if uid >= len(subnet.slots):
+        return None
+    slot = subnet.slots[uid]
+    axon = None if slot.axon is None else asdict(slot.axon)
+    return {**{name: getattr(slot, name) for name in _SLOT}, "axon": axon}
+
+
+def _weights(subnet: SubnetState, path: Sequence[str]) -> Any:
+    row = subnet.weights.get(int(path[0]))
+    return None if row is None else _row(row)
+
+
+def _row(row: Row) -> list[list[int]]:
+    uids = sorted(row)
+    return [uids, [row[uid] for uid in uids]]
+
+
+def _commits(subnet: SubnetState, path: Sequence[str]) -> Any:
+    kept = subnet.commits.get(path[0])
+    return None if kept is None else [asdict(commit) for commit in kept]
+
+
+def _alpha(subnet: SubnetState, path: Sequence[str]) -> Any:
+    return None if subnet.market is None else subnet.market.stake_of(path[0], path[1]) or None
+
+
+_WRITERS: Final[Mapping[str, Callable[[SubnetState, Sequence[str]], Any]]] = {
+    "": _own,
+    "alpha": _alpha,
+    "bonds": lambda subnet, _: [[uid, *_row(row)] for uid, row in sorted(subnet.bonds.items())],
+    "commits": _commits,
+    "families": lambda subnet, _: asdict(subnet.families),
+    "loaded": _loaded,
+    "slot": _slot,
+    "standing": lambda subnet, _: columns(_STANDING, subnet.slots),
+    "weights": _weights,
+}
+
+
 def _restore(state: ChainState, path: Sequence[str], value: Any) -> None:
+    """In natural order of the names: a subnet's own first, and its slots before their standing."""
     netuid, part = int(path[0]), path[1]
-    if part == "":  # comes first: the others of the subnet have longer names
+    if part == "":
         state.subnets[netuid] = _subnet(value)
-        return
-    subnet = state.subnets[netuid]
-    if part == "slot":
-        slot = _slot(value)
-        subnet.uids[slot.hotkey] = int(path[2])
-        subnet.slots.append(slot)
-    elif part == "families":
-        subnet.families = _families(value)
-    elif part == "alpha":  # comes before the market itself
-        subnet.market = subnet.market or Market()
-        subnet.market.restake(path[2], path[3], value)
-    elif part == "market":
-        subnet.market = Market(**value, stakes=subnet.market.stakes if subnet.market else {})
-    elif part == "commits":
-        subnet.commits[path[2]] = tuple(WeightCommit(**commit) for commit in value)
     else:
-        getattr(subnet, part)[int(path[2])] = {int(uid): weight for uid, weight in value.items()}
+        _READERS[part](state.subnets[netuid], path[2:], value)
 
 
 def _subnet(value: Mapping[str, Any]) -> SubnetState:
     return SubnetState(
-        **{name: value[name] for name in _SCALARS},
+        **{name: value[name] for name in _SETTLED},
         hyperparameters=Hyperparameters.model_validate(value["hyperparameters"]),
-        loaded=tuple(Payment(**payment) for payment in value["loaded"]),
+        burn=0,
+        counted_from=0,
     )
+
+
+def _read_slot(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    axon = value.pop("axon")
+    slot = Slot(**value, axon=None if axon is None else AxonInfo(**axon))
+    subnet.uids[slot.hotkey] = int(path[0])
+    subnet.slots.append(slot)
+
+
+def _read_standing(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    for slot, line in zip(subnet.slots, lines(_STANDING, value), strict=True):
+        for name, found in line.items():
+            setattr(slot, name, found)
+
+
+def _read_alpha(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    subnet.market = subnet.market or Market()
+    subnet.market.restake(path[0], path[1], value)
+
+
+def _read_row(uids: Sequence[int], values: Sequence[int]) -> Row:
+    return dict(zip(uids, values, strict=True))
+
+
+def _read_weights(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    subnet.weights[int(path[0])] = _read_row(*value)
+
+
+def _read_bonds(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    subnet.bonds = {uid: _read_row(uids, values) for uid, uids, values in value}
+
+
+def _read_loaded(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    subnet.loaded = tuple(Payment(**line) for line in lines(_PAYMENT, value))
+
+
+def _read_commits(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    subnet.commits[path[0]] = tuple(WeightCommit(**commit) for commit in value)
+
+
+def _read_families(subnet: SubnetState, path: Sequence[str], value: Any) -> None:
+    subnet.families = _families(value)
+
+
+_READERS: Final[Mapping[str, Callable[[SubnetState, Sequence[str], Any], None]]] = {
+    "alpha": _read_alpha,
+    "bonds": _read_bonds,
+    "commits": _read_commits,
+    "families": _read_families,
+    "loaded": _read_loaded,
+    "slot": _read_slot,
+    "standing": _read_standing,
+    "weights": _read_weights,
+}
 
 
 def _families(value: Mapping[str, Any]) -> Families:
@@ -129,13 +196,11 @@ def _children(rows: Iterable[tuple[int, str]]) -> Children:
     return tuple((part, child) for part, child in rows)
 
 
-def _slot(value: dict[str, Any]) -> Slot:
-    axon = value.pop("axon")
-    return Slot(**value, axon=None if axon is None else AxonInfo(**axon))
-
-
 def _check(state: ChainState, records: Mapping[str, str]) -> None:
     for netuid, subnet in state.subnets.items():
+        for part in ("families", "standing", "bonds"):
+            if f"subnet/{netuid}/{part}" not in records:
+                raise ValueError(f"{part} of subnet {netuid} are missing")
         if json.loads(records[f"subnet/{netuid}/"])["slots"] != len(subnet.slots):
             raise ValueError(f"slots of subnet {netuid} are missing")
         if subnet.market is not None and subnet.market.total() != subnet.market.issued:

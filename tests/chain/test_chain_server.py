@@ -246,8 +246,11 @@ def test_an_occupied_port_is_named(tmp_path: Path, make_genesis: Any) -> None:
 DAMAGE: dict[str, Callable[[Path], Any]] = {
     "not a database": lambda path: path.write_bytes(b"garbage" * 1000),
     "newer": lambda path: run(path, "PRAGMA user_version = 99"),
+    "older": lambda path: run(path, "PRAGMA user_version = 4"),
     "record": lambda path: run(path, "UPDATE state SET value = '{' WHERE name = 'head'"),
     "missing": lambda path: run(path, "DELETE FROM state WHERE name LIKE 'subnet/1/slot/%'"),
+    "standing": lambda path: run(path, "DELETE FROM state WHERE name = 'subnet/1/standing'"),
+    "tally": lambda path: run(path, "DELETE FROM state WHERE name = 'tally/'"),
     "ledger": lambda path: run(path, "UPDATE state SET value = '1' WHERE name LIKE 'balance/%'"),
     "genesis": lambda path: run(path, "UPDATE meta SET value = '{}x' WHERE name = 'genesis'"),
 }
@@ -264,7 +267,7 @@ def run(path: Path, text: str) -> None:
 def test_damaged_state_is_refused_with_the_next_step(tmp_path: Path, make_genesis: Any, damage: str) -> None:
     ChainNode.open(tmp_path, make_genesis()).close()
     DAMAGE[damage](tmp_path / "chain.sqlite")
-    with pytest.raises(StateUnusable, match=r"restore|newer program"):
+    with pytest.raises(StateUnusable, match=r"restore|newer program|start afresh"):
         ChainNode.open(tmp_path, None)
 
 
