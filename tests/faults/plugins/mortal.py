@@ -83,7 +83,7 @@ class MortalSums(SumSubnet):
         text = os.environ.get("DEATH", "")
         death = Death.read(text) if text else None
         self._death = death if death is not None and death.netuid == context.netuid else None
-        if self._death is not None and self._death.point in POINTS:
+        if context.memory is not None and self._death is not None and self._death.point in POINTS:
             connection: Any = context.memory._database._connection
             connection.set_trace_callback(self._death.hear)
 
