@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -16,8 +17,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
+    # What PYTHONPATH names would be taken for installed already.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=500, env=clean
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
