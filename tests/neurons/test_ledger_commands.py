@@ -103,6 +103,9 @@ def test_alpha_is_bought_moved_and_sold_by_commands(alpha_desk: Desk) -> None:
     desk = alpha_desk
     desk.say("faucet", wallet="owner")
     desk.say("subnets", "create", "mine", "--yes", wallet="owner")
+    early = desk.say("stake", "add", "50", "--netuid", "1", wallet="owner", code=ExitCode.CHAIN_REFUSED)
+    assert "SubtokenDisabled" in early
+    desk.say("subnets", "start", "1", wallet="owner")
     said = " ".join(desk.say("stake", "add", "50", "--netuid", "1", wallet="owner").split())
     found = re.match(
         r"expected: (\S+) alpha of subnet 1 for 50.0000 TAO, at (\S+) TAO; the price goes from (\S+) to (\S+), slippage"
