@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ def write(
             free.append((rest, block, int(value or 0)))
         elif kind == "stake":
             hotkey, _, coldkey = rest.partition("/")
-            held.append((coldkey, TAO, hotkey, block, json.loads(value)["rao"] if value else 0))
+            held.append((coldkey, TAO, hotkey, block, int(value or 0)))
         elif kind == "subnet" and (alpha := alpha_of(rest)) is not None:
             netuid, hotkey, coldkey = alpha
             held.append((coldkey, netuid, hotkey, block, int(value or 0)))

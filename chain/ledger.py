@@ -16,7 +16,7 @@ class Ledger:
     `locks` holds the rao that were locked for each subnet, `pools` the TAO of its alpha pool (kept in the tally).
     `all_staked` is the sum of all stakes.
     `changed` collects the names of records to store ("balance/KEY", "stake/HOT/COLD", "owner/HOT", "take/HOT",
-    "lock/NETUID").
+    "lock/NETUID", "moved/HOT/COLD").
     `moved_at` is the block of a pair's last staking or unstaking. Methods that move rao raise `Overdrawn`
     and change nothing where there is too little; checks with the chain's names come before them.
     """
@@ -68,7 +68,8 @@ class Ledger:
         """Move a coldkey's stake from one hotkey to another."""
         self._restake(origin, coldkey, -amount)
         self._restake(hotkey, coldkey, amount)
-        self.moved_at[origin, coldkey] = self.moved_at[hotkey, coldkey] = block
+        self._moved(origin, coldkey, block)
+        self._moved(hotkey, coldkey, block)
 
     def set_take(self, hotkey: str, take: int) -> None:
         """What a delegate keeps of its validator's emission, of 65535."""
@@ -89,13 +90,13 @@ class Ledger:
         """Move rao from a balance to stake."""
         self._credit(coldkey, -amount)
         self._restake(hotkey, coldkey, amount)
-        self.moved_at[hotkey, coldkey] = block
+        self._moved(hotkey, coldkey, block)
 
     def unstake(self, coldkey: str, hotkey: str, amount: int, block: int) -> None:
         """Move rao from stake to a balance."""
         self._restake(hotkey, coldkey, -amount)
         self._credit(coldkey, amount)
-        self.moved_at[hotkey, coldkey] = block
+        self._moved(hotkey, coldkey, block)
 
     def lock(self, coldkey: str, netuid: int, amount: int) -> None:
         """Move rao from a balance to the lock of a subnet."""
@@ -115,11 +116,17 @@ class Ledger:
 
     def release(self, hotkey: str) -> dict[str, int]:
         """Return all stake on a hotkey to those who put it there; returns the rao that each got."""
-        held = {coldkey: amount for coldkey, amount in self.stakes.get(hotkey, {}).items() if amount}
+        held = dict(self.stakes.get(hotkey, {}))
         for coldkey, amount in held.items():
             self._restake(hotkey, coldkey, -amount)
             self._credit(coldkey, amount)
         return held
+
+    def forget_moves(self, before: int) -> None:
+        """Drop what is known of stakings up to a block: they hold nobody up any more."""
+        for hotkey, coldkey in [pair for pair, block in self.moved_at.items() if block <= before]:
+            del self.moved_at[hotkey, coldkey]
+            self.changed.add(f"moved/{hotkey}/{coldkey}")
 
     def fund_pool(self, netuid: int, amount: int) -> None:
         """Make new rao into a pool's TAO."""
@@ -176,10 +183,19 @@ class Ledger:
             raise Overdrawn(f"pool {netuid} holds {left - amount} rao, not {-amount}; report this")
         self.pools[netuid] = left
 
+    def _moved(self, hotkey: str, coldkey: str, block: int) -> None:
+        self.moved_at[hotkey, coldkey] = block
+        self.changed.add(f"moved/{hotkey}/{coldkey}")
+
     def _restake(self, hotkey: str, coldkey: str, amount: int) -> None:
         left = self.stake_of(hotkey, coldkey) + amount
         if left < 0:
             raise Overdrawn(f"{coldkey} has {left - amount} rao on {hotkey}, not {-amount}; report this")
-        self.stakes.setdefault(hotkey, {})[coldkey] = left
+        held = self.stakes.setdefault(hotkey, {})
+        held[coldkey] = left
+        if not left:
+            del held[coldkey]
+        if not held:
+            del self.stakes[hotkey]
         self.all_staked += amount
         self.changed.add(f"stake/{hotkey}/{coldkey}")

@@ -48,6 +48,7 @@ def next_block(
     _remember(state)
     if number % SWEEP == 0:
         state.forget_paces(state.network.over(number, FAUCET_INTERVAL))
+        state.ledger.forget_moves(number - state.network.parameters.stake_interval)
     for record in epochs:
         context.tell("EpochRan", netuid=record.netuid)
     outcomes = tuple(_carry_out(context, waiting) for waiting in calls)

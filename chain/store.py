@@ -21,7 +21,7 @@ from ranvier.chain.pulse import Pulse
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of the tables, and of the records in them and in checkpoints. Other versions are refused, not converted."""
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256

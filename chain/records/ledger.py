@@ -17,17 +17,14 @@ def _owner(state: ChainState, path: Sequence[str], value: Any) -> None:
     state.ledger.owners[path[0]] = value
 
 
-def _stake_value(state: ChainState, path: Sequence[str]) -> Any:
-    hot, cold = path
-    return {"rao": state.ledger.stake_of(hot, cold), "moved_at": state.ledger.moved_at.get((hot, cold))}
-
-
 def _stake(state: ChainState, path: Sequence[str], value: Any) -> None:
     hot, cold = path
-    state.ledger.stakes.setdefault(hot, {})[cold] = value["rao"]
-    state.ledger.all_staked += value["rao"]
-    if value["moved_at"] is not None:
-        state.ledger.moved_at[hot, cold] = value["moved_at"]
+    state.ledger.stakes.setdefault(hot, {})[cold] = value
+    state.ledger.all_staked += value
+
+
+def _moved(state: ChainState, path: Sequence[str], value: Any) -> None:
+    state.ledger.moved_at[path[0], path[1]] = value
 
 
 def _take(state: ChainState, path: Sequence[str], value: Any) -> None:
@@ -48,7 +45,13 @@ CODECS = (
     Codec(
         "stake",
         lambda s: (f"{hot}/{cold}" for hot, held in s.ledger.stakes.items() for cold in held),
-        _stake_value,
+        lambda s, path: s.ledger.stake_of(path[0], path[1]) or None,
         _stake,
+    ),
+    Codec(
+        "moved",
+        lambda s: (f"{hot}/{cold}" for hot, cold in s.ledger.moved_at),
+        lambda s, path: s.ledger.moved_at.get((path[0], path[1])),
+        _moved,
     ),
 )

@@ -33,6 +33,7 @@ from ranvier.chain.calls import (
     SetHyperparameter,
     SetRootWeights,
     SetWeights,
+    StartCall,
     Transfer,
 )
 from ranvier.chain.emission import RAO_SUPPLY, block_emission, divide_by_shares, split_owner
@@ -175,6 +176,10 @@ class Ledgers(RuleBasedStateMachine):
     @rule(signer=colds, hotkey=hots)
     def found(self, signer: str, hotkey: str) -> None:
         self.queue(signer, CreateSubnet(hotkey, "new"))
+
+    @rule(signer=colds, netuid=st.integers(1, 4))
+    def start_subnet(self, signer: str, netuid: int) -> None:
+        self.queue(signer, StartCall(netuid))
 
     @rule(signer=colds, netuid=st.integers(1, 4))
     def dissolve(self, signer: str, netuid: int) -> None:
