@@ -26,6 +26,7 @@ from ranvier.chain import (
 )
 from ranvier.chain.node import ChainNode
 from ranvier.chain.replay import replay
+from ranvier.chain.store import SCHEMA_VERSION
 
 
 def key(name: str) -> Keypair:
@@ -128,7 +129,9 @@ async def test_a_checkpoint_that_was_changed_is_refused(open_small: Any, tmp_pat
             made.model_copy(update={"records": records}).restore(tmp_path / "copy")
     (tmp_path / "torn").write_text(made.model_dump_json()[:1000])
     (tmp_path / "no version").write_text(made.model_dump_json(exclude={"version"}))
-    (tmp_path / "schema 4").write_text(made.model_dump_json().replace('"version":5', '"version":4'))
+    (tmp_path / "schema 4").write_text(
+        made.model_dump_json().replace(f'"version":{SCHEMA_VERSION}', '"version":4')
+    )
     for name in ("torn", "missing", "no version", "schema 4"):
         with pytest.raises(BadCheckpoint, match=name):
             Checkpoint.read(tmp_path / name)
