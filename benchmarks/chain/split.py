@@ -1,7 +1,8 @@
 """A network split into an honest part and a cabal, as the published guarantee of Yuma describes it.
 
 512 nodes, of them 64 validators; stakes are drawn from N(1, .3) and weights from N(1, deviation), cut at 0 and
-normalised for each part of the network (stakes) and each validator's part of the miners (weights).
+normalised for each part of the network (stakes) and each validator's part of the miners (weights). Numbers are
+drawn in the order of Subtensor's own test, by its generator: seed 0 is the network that was published.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from stdrng import Normals
 
 from ranvier.chain.epoch_input import EpochInput, YumaParams
 from ranvier.chain.fixed import U16_MAX
@@ -21,7 +22,6 @@ NODES: Final = 512
 VALIDATORS: Final = 64
 MINERS: Final = NODES - VALIDATORS
 EMISSION: Final = 10**9
-Floats = npt.NDArray[np.float64]
 
 CASES: Final = (
     (0.51, 1.0, 1.0, 0.001),
@@ -57,16 +57,22 @@ class Split:
     """One draw of such a network with `honest` of its stake, validators and miners."""
 
     def __init__(self, honest: float, setting: Setting, seed: int) -> None:
-        rng = np.random.default_rng(seed)
         self._setting, self._honest = setting, honest
         self._voters, self._miners = int(honest * VALIDATORS), int(honest * MINERS)
-        drawn = np.clip(rng.normal(1, 0.3, VALIDATORS), 0, None)
-        drawn[: self._voters] *= honest / drawn[: self._voters].sum()
-        drawn[self._voters :] *= (1 - honest) / drawn[self._voters :].sum()
-        self._stake = [*(int(part * 21e15) for part in drawn), *([0] * MINERS)]
-        self._weights = np.clip(rng.normal(1, setting.deviation, (VALIDATORS, MINERS)), 0, None)
-        self._weights[:, : self._miners] /= self._weights[:, : self._miners].sum(axis=1, keepdims=True)
-        self._weights[:, self._miners :] /= self._weights[:, self._miners :].sum(axis=1, keepdims=True)
+        normals = Normals(seed, VALIDATORS + VALIDATORS * MINERS)
+
+        def parts(count: int, deviation: float) -> list[float]:
+            drawn = np.clip(1 + deviation * normals.take(count), 0, None)
+            normalised: list[float] = (drawn / drawn.sum()).tolist()
+            return normalised
+
+        ours = [honest * part for part in parts(self._voters, 0.3)]
+        theirs = [(1 - honest) * part for part in parts(VALIDATORS - self._voters, 0.3)]
+        self._stake = [*(int(part * 21e15) for part in ours + theirs), *([0] * MINERS)]
+        sides = (self._miners, MINERS - self._miners)
+        self._weights = np.array(
+            [[part for side in sides for part in parts(side, setting.deviation)] for _ in range(VALIDATORS)]
+        )
 
     def share(self, honest_weight: float, cabal_weight: float) -> float:
         """The honest part's share of the emission after one epoch.
