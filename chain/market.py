@@ -12,6 +12,8 @@ PRICE_BITS: Final = 64
 """Fraction bits of prices, rao of TAO per rao of alpha."""
 FLOW_BITS: Final = 32
 """Fraction bits of the moving flow."""
+SHARE_BITS: Final = 32
+"""Fraction bits of what is withheld."""
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Market:
     `issued` counts all alpha there is: the pool's `reserve` and the stakes by (hotkey, coldkey), always.
     `pending_root` is the part of the subnet's pending emission that root's stake earned. `flow` is the TAO that
     stakers put in, less what they took, since the last block; `moving_price` and `moving_flow` are their averages.
+    `withheld` is the part of what the last epoch's miners mined that was the owner's, and never made.
     """
 
     reserve: int = 0
@@ -29,6 +32,7 @@ class Market:
     moving_price: int = 0
     flow: int = 0
     moving_flow: int = 0
+    withheld: int = 0
     stakes: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def staked(self, hotkey: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from ranvier.chain.market import SHARE_BITS
 from ranvier.chain.network import EmissionPolicy
 from ranvier.chain.root import proportional_shares, sigmoid_shares, standings
 from ranvier.chain.schedule import epoch_due_2024
@@ -36,6 +37,18 @@ def moving_prices(state: ChainState) -> dict[int, int]:
     return {netuid: market.moving_price for netuid, market in found if market is not None}
 
 
+def _price(state: ChainState) -> dict[int, int]:
+    """The moving price, less the part that a subnet's last epoch withheld from its miners; where that leaves none, all.
+
+    Only subnets that run count for whether any is left.
+    """
+    prices, left = moving_prices(state), dict[int, int]()
+    for netuid, subnet in state.subnets.items():
+        if subnet.market is not None:
+            left[netuid] = prices[netuid] * ((1 << SHARE_BITS) - subnet.market.withheld) >> SHARE_BITS
+    return left if any(left[netuid] for netuid in left if runs(state, state.subnets[netuid])) else prices
+
+
 def _flow(state: ChainState) -> dict[int, int]:
     """TAO that flowed in on average, power 1; a subnet that it flowed out of gets nothing."""
     found = ((netuid, subnet.market) for netuid, subnet in state.subnets.items())
@@ -43,7 +56,7 @@ def _flow(state: ChainState) -> dict[int, int]:
 
 
 POLICIES: Final[Mapping[EmissionPolicy, Policy]] = MappingProxyType(
-    {"fixed": _fixed, "root": _sigmoid, "proportional": _proportional, "price": moving_prices, "flow": _flow}
+    {"fixed": _fixed, "root": _sigmoid, "proportional": _proportional, "price": _price, "flow": _flow}
 )
 BY_ROOT: Final[frozenset[EmissionPolicy]] = frozenset({"root", "proportional"})
 """Policies whose division is made at root's tempo and holds until it is made again."""

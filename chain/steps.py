@@ -9,6 +9,7 @@ from ranvier.chain.alpha import accumulate, divided, is_burned
 from ranvier.chain.children import shared
 from ranvier.chain.emission import block_emission, divide_by_shares, split_owner
 from ranvier.chain.epoch_result import EpochResult
+from ranvier.chain.market import SHARE_BITS
 from ranvier.chain.models import EpochRow
 from ranvier.chain.payment import Payment
 from ranvier.chain.policies import divide_emission, runs
@@ -80,6 +81,10 @@ def _run_epoch(state: ChainState, rules: Rules, subnet: SubnetState, block: int)
         paid = (Payment(r.hotkey, r.server_emission, r.validator_emission) for r in rows)
         loaded = shared(paid, subnet.families, state.worth_on(subnet), state.ledger.owners)
         subnet.loaded = loaded if subnet.market is None else divided(state, subnet, loaded)
+        if subnet.market is not None:
+            burned = sum(row.burned for row in rows)
+            mined = burned + sum(row.server_emission for row in rows)
+            subnet.market.withheld = (burned << SHARE_BITS) // mined if mined else 0
         subnet.touch("loaded")
     subnet.last_step = subnet.counted_from = block
     return EpochRecord(subnet.netuid, rows)

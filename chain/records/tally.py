@@ -23,7 +23,7 @@ _SUBNET: Final = (
     "pending",
     "last_step",
 )
-_MARKET: Final = ("reserve", "issued", "pending_root", "moving_price", "flow", "moving_flow")
+_MARKET: Final = ("reserve", "issued", "pending_root", "moving_price", "flow", "moving_flow", "withheld")
 
 
 def _value(state: ChainState, path: Sequence[str]) -> Any:

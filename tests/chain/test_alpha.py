@@ -29,7 +29,7 @@ from ranvier.chain.genesis import Genesis, GenesisNeuron, GenesisSubnet
 from ranvier.chain.market import Market
 from ranvier.chain.models import Epoch, EpochRow
 from ranvier.chain.network import NetworkParameters
-from ranvier.chain.policies import known_shares
+from ranvier.chain.policies import known_shares, moving_prices
 from ranvier.chain.pool import Waiting
 from ranvier.chain.presets import local_hyperparameters, local_network, preset_genesis
 from ranvier.chain.pulse import Pulse
@@ -231,6 +231,33 @@ def test_the_owners_own_miners_earn_nothing() -> None:
         block(state, born)
     assert state.subnets[1].slots[2].incentive == 65535
     assert market(state).stake_of(OWN, OWNER) == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "part"), [((1, 3), Fraction(3, 4)), ((1, 0), Fraction(0)), ((0, 1), Fraction(1))]
+)
+def test_what_an_owner_withholds_from_miners_lowers_the_subnets_share(
+    weights: tuple[int, int], part: Fraction
+) -> None:
+    """By price less the part of the last epoch that was the owner's own; where that leaves nobody any, by price."""
+    born = genesis(emission="price")
+    state = first_state(born)
+    block(state, born, (VALI, SetWeights(1, (1, 2), weights)))
+    for _ in range(15):
+        block(state, born)
+    shares, prices = known_shares(state), moving_prices(state)
+    assert market(state).withheld == pytest.approx(part * 2**32, rel=1e-4)
+    assert shares[1] == pytest.approx(prices[1] * (1 - part), rel=1e-4)
+    assert shares[2] == prices[2]
+    twin = copy.deepcopy(state)
+    block(twin, born)  # Nobody works on the other subnet: its pool only gets.
+    given = twin.ledger.pools[2] - state.ledger.pools[2]
+    assert given == pytest.approx(TAO * shares[2] // sum(shares.values()), abs=2)
+    state.subnets[2].hyperparameters = state.subnets[2].hyperparameters.model_copy(
+        update={"registration_allowed": False}
+    )
+    state.network.parameters = state.network.parameters.model_copy(update={"emission_when_closed": False})
+    assert (known_shares(state)[1] == prices[1]) is (part in (0, 1))
 
 
 def test_the_history_says_what_was_paid_and_what_was_not() -> None:
