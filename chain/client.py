@@ -94,7 +94,7 @@ class ChainClient(Protocol):
         ...
 
     async def stake(self, hotkey: str) -> int:
-        """All rao staked to a hotkey."""
+        """All rao of TAO staked to a hotkey; alpha of subnets is not among them on a local chain."""
         ...
 
     async def events(self, since_block: int) -> tuple[Event, ...]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 from ranvier.chain.errors import StateUnusable
 from ranvier.chain.explorer import AccountPoint, SubnetPoint
 from ranvier.chain.models import Epoch, EpochRow
-from ranvier.chain.pages import Page
+from ranvier.chain.pages import MOST_ROWS, Page
 from ranvier.chain.steps import EpochRecord
 
 SCHEMA: Final = """
@@ -109,8 +110,9 @@ class History:
 
     def epochs(self, netuid: int, since: int, limit: int) -> Page[Epoch]:
         """Epochs that ran on subnets of a number."""
-        text = "SELECT DISTINCT block FROM epoch WHERE netuid = ? AND block > ? ORDER BY block LIMIT ?"
-        blocks, following = _cut([block for (block,) in self.query(text, netuid, since, limit + 1)], limit)
+        text = "SELECT block, count(*) FROM epoch WHERE netuid = ? AND block > ? GROUP BY block ORDER BY block LIMIT ?"
+        sizes = self.query(text, netuid, since, limit + 1)
+        blocks, following = _cut([block for block, _ in sizes], _fitting(sizes, limit))
         if not blocks:
             return Page((), None)
         text = (
@@ -193,6 +195,12 @@ class History:
                 f"the price of alpha {netuid} at block {block} is missing from the chain's file; restore a copy"
             )
         return float(found[0][0])
+
+
+def _fitting(sizes: Sequence[tuple[int, int]], limit: int) -> int:
+    """How many of the first epochs have no more rows than a reply may have; at least one."""
+    rows = list(accumulate(size for _, size in sizes[:limit]))
+    return max(1, sum(so_far <= MOST_ROWS for so_far in rows))
 
 
 def _cut(blocks: Sequence[int], limit: int) -> tuple[Sequence[int], int | None]:

@@ -146,7 +146,7 @@ class LocalChain:
         return await self._get(_INTEGER, f"/v1/balances/{ss58}")
 
     async def stake(self, hotkey: str) -> int:
-        """All rao staked to a hotkey."""
+        """All rao of TAO staked to a hotkey."""
         return await self._get(_INTEGER, f"/v1/stakes/{hotkey}")
 
     async def issuance(self) -> int:

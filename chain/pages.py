@@ -6,11 +6,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from ranvier.chain.errors import BadReply
+
 T = TypeVar("T")
 MOST_POINTS: Final = 500
 """Most points of an account or a subnet in one reply."""
 MOST_EPOCHS: Final = 64
-"""Most epochs in one reply; each has a row for every neuron."""
+"""Most epochs in one reply."""
+MOST_ROWS: Final = 32_768
+"""Most rows of all its epochs together, a row for every neuron; one epoch is always there whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,15 @@ class Page(Generic[T]):
 
 
 async def every(ask: Callable[[int], Awaitable[Page[T]]], since: int) -> tuple[T, ...]:
-    """The items of all pages from a block on."""
+    """The items of all pages from a block on. Raises `BadReply` for pages that lead nowhere."""
     found: list[T] = []
-    at: int | None = since
-    while at is not None:
-        page = await ask(at)
+    while True:
+        page = await ask(since)
         found += page.items
-        at = page.next
-    return tuple(found)
+        if page.next is None:
+            return tuple(found)
+        if page.next <= since:
+            raise BadReply(
+                f"after block {since} the chain goes on from block {page.next}; use equal versions"
+            )
+        since = page.next

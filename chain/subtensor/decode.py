@@ -148,6 +148,7 @@ def newest_epoch(graph: Metagraph) -> Epoch:
 
     The chain keeps only a neuron's emission as a whole. It is divided by the rule that servers and validators get
     equal halves, shared by incentive and dividends: exact but for rounding where nobody's row was clipped to nothing.
+    What miners of the subnet's owner would have got is burned there, and is not told apart.
     """
     incentives = sum(neuron.incentive for neuron in graph.neurons) or 1
     dividends = sum(neuron.dividends for neuron in graph.neurons) or 1

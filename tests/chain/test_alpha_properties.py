@@ -133,6 +133,15 @@ def test_random_trades_calls_and_blocks_lose_neither_tao_nor_alpha() -> None:
     machine.TestCase("runTest").runTest()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_thousands_of_random_trades_and_blocks_lose_neither() -> None:
+    """Longer lives: up to 250 trades, calls and blocks in each of 40."""
+    machine = type("LongAlpha", (AlphaLedgers,), {})
+    machine.TestCase.settings = settings(max_examples=40, stateful_step_count=250, deadline=None)
+    machine.TestCase("runTest").runTest()
+
+
 @given(into=amounts, out_of=amounts, paid=amounts, again=amounts)
 def test_a_pool_never_loses_by_a_trade(into: int, out_of: int, paid: int, again: int) -> None:
     """The product never falls, a pool is never emptied, and there and back brings no profit."""

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from ranvier.chain import (
     RAO,
     AddStake,
+    BadReply,
     BecomeDelegate,
     CreateSubnet,
     DissolveSubnet,
@@ -23,6 +24,7 @@ from ranvier.chain import (
     StartCall,
     Transfer,
 )
+from ranvier.chain.pages import Page, every
 
 
 def address(name: str) -> str:
@@ -151,6 +153,27 @@ async def test_a_long_history_is_whole_for_a_client(
     owner = await small.client.account_history(address("owner"), 0)
     assert [point.block for point in owner] == list(range(1, 53)), "its part of every block"
     assert [point.free for point in owner] == sorted(point.free for point in owner)
+
+
+async def test_a_page_of_epochs_is_bounded_by_their_rows(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five neurons: two epochs are ten rows; one is there however many rows it has."""
+    from ranvier.chain import history
+
+    await small.client.advance(33)
+    for rows, expected in ((10, [2, 7]), (14, [2, 7]), (15, [2, 7, 12]), (1, [2])):
+        monkeypatch.setattr(history, "MOST_ROWS", rows)
+        _, page = await get(small, "/v1/subnets/1/epochs", since="0")
+        assert [item["block"] for item in page["items"]] == expected
+        assert page["next"] == expected[-1]
+        assert len(await small.client.epochs(1, 0)) == 7
+
+
+async def test_pages_that_lead_nowhere_end() -> None:
+    async def stuck(since: int) -> Page[int]:
+        return Page((since,), since)
+
+    with pytest.raises(BadReply, match="goes on from block 3"):
+        await every(stuck, 3)
 
 
 async def test_a_number_that_is_used_again_has_a_history_of_its_own(open_small: Any) -> None:
