@@ -17,6 +17,7 @@ from ranvier.chain.calls import AddStake, MoveStake, RemoveStake
 from ranvier.chain.emission import RAO_SUPPLY, block_emission
 from ranvier.chain.genesis import Genesis
 from ranvier.chain.market import given_out
+from ranvier.chain.policies import runs
 from ranvier.chain.pool import Waiting
 from ranvier.chain.records import encode, names, state_hash
 from ranvier.chain.runtime import next_block
@@ -87,7 +88,8 @@ class AlphaLedgers(Ledgers):
 
     def advance(self) -> None:
         calls, self.waiting = self.waiting, []
-        made = min(block_emission(self.issuance), RAO_SUPPLY - self.issuance) if self.state.subnets else 0
+        running = any(runs(self.state, subnet) for subnet in self.state.subnets.values())
+        made = min(block_emission(self.issuance), RAO_SUPPLY - self.issuance) if running else 0
         before = copy.deepcopy(self.state)
         commit = next_block(self.state, self.genesis, 1.0, calls, PULSE)
         refused = [outcome.error is not None for outcome in commit.outcomes]
