@@ -166,7 +166,8 @@ def test_a_life_by_commands(desk: Desk) -> None:
     for name in ("owner", "staker"):
         desk.say("faucet", wallet=name)
     # The owner founds a subnet and sets what is an owner's to set.
-    assert "carried out in block" in desk.say("subnets", "create", "mine", "--yes", wallet="owner")
+    said = desk.say("subnets", "create", "mine", "--yes", wallet="owner")
+    assert re.match(r"CreateSubnet was carried out in block \d+\n  subnet 1 for 100\.0000 TAO\n$", said)
     (subnet,) = desk.json("subnets", "list")
     assert (subnet["netuid"], subnet["name"], subnet["emission_share"]) == (1, "mine", 1.0)
     desk.say("subnets", "set", "1", "max_burn", "2000000000", wallet="owner")
@@ -175,7 +176,7 @@ def test_a_life_by_commands(desk: Desk) -> None:
     assert (rows["kappa"]["owner_may"], rows["tempo"]["owner_may"]) == ("0 to 65535", "")
     # A miner joins by work, without a rao; the staker buys a place, and is a delegate on root.
     desk.say("register", "1", "--work", wallet="miner")
-    desk.say("register", "1", wallet="staker")
+    assert "\n  uid 1 for " in desk.say("register", "1", wallet="staker")
     desk.say("stake", "add", "500", wallet="staker")
     desk.say("root", "register", wallet="staker")
     desk.say("root", "weights", "1=1", wallet="staker")
@@ -193,11 +194,15 @@ def test_a_life_by_commands(desk: Desk) -> None:
     assert miner["history"][-1]["free"] == 1_500_000_000
     desk.say("stake", "remove", "2.25", "--hotkey", desk.hotkey("staker"), wallet="owner")
     # The committee proposes, the senate votes.
-    desk.say("senate", "propose", "subnet", "1", "tempo", "7", wallet="member")
+    misspelt = desk.say("senate", "propose", "subnet", "1", "temp", "7", wallet="member", code=ExitCode.USAGE)
+    assert "did you mean 'tempo'?" in " ".join(misspelt.split())
+    said = desk.say("senate", "propose", "subnet", "1", "tempo", "7", wallet="member")
+    assert "  motion 0, open to block " in said
     (motion,) = desk.json("senate", "show")
     assert motion["action"] == "Propose netuid=1 name=tempo value=7".replace("Propose", "SetHyperparameter")
     desk.say("senate", "vote", "0", "--for", wallet="staker")
-    desk.say("senate", "close", "0", wallet="member")
+    said = desk.say("senate", "close", "0", wallet="member")
+    assert "  motion 0 was carried: 1 for, 0 against\n  SetHyperparameter was carried out\n" in said
     assert {row["name"]: row["value"] for row in desk.json("subnets", "hyperparameters", "1")}["tempo"] == "7"
     # What it came to.
     (one,) = desk.json("subnets", "economics")

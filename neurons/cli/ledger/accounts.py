@@ -29,6 +29,7 @@ from ranvier.neurons.cli.ledger.session import (
 )
 
 if TYPE_CHECKING:
+    from ranvier.chain import Event
     from ranvier.chain.explorer import Account
 
 
@@ -100,9 +101,16 @@ def faucet(
     as_json: AsJson = False,
 ) -> None:
     """TAO for nothing, on local chains that have a faucet; counted as issued."""
-    from ranvier.chain import Faucet
+    from ranvier.chain import RAO, Faucet
 
-    send(network, Faucet(), coldkey(name, wallets), as_json=as_json)
+    signer = coldkey(name, wallets)
+
+    def given(event: Event) -> str:
+        if event.name != "Faucet" or event.data["coldkey"] != signer.ss58_address:
+            return ""
+        return f"{event.data['amount'] / RAO:.4f} TAO"
+
+    send(network, Faucet(), signer, as_json=as_json, tell=given)
 
 
 def register(
@@ -116,11 +124,21 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Take a uid on a subnet: buy it with the coldkey's TAO, or work for it."""
-    from ranvier.chain import Register
+    from ranvier.chain import RAO, Register
 
     if not work:
         call = Register(netuid, hotkey_address(name, hotkey, wallets))
-        send(network, call, coldkey(name, wallets), as_json=as_json)
+
+        def placed(event: Event) -> str:
+            data = event.data
+            if event.name != "NeuronRegistered" or (data.get("netuid"), data.get("hotkey")) != (
+                netuid,
+                call.hotkey,
+            ):
+                return ""
+            return f"uid {data['uid']}" + (f" for {data['burn'] / RAO:.4f} TAO" if "burn" in data else "")
+
+        send(network, call, coldkey(name, wallets), as_json=as_json, tell=placed)
         return
     from rich.console import Console
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,9 @@ from ranvier.neurons.cli.ledger.session import ask_local, coldkey, hotkey_addres
 from ranvier.neurons.cli.tables import show
 
 if TYPE_CHECKING:
-    from ranvier.chain import DissolveSubnet, SetHyperparameter, SetNetworkParameter
+    from pydantic import BaseModel
+
+    from ranvier.chain import DissolveSubnet, Event, SetHyperparameter, SetNetworkParameter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +58,14 @@ def propose(
     """Open a motion, as a member of the committee."""
     from ranvier.chain import Propose
 
-    send(network, Propose(_action(action, rest)), coldkey(name, wallets), as_json=as_json)
+    call, signer = Propose(_action(action, rest)), coldkey(name, wallets)
+
+    def opened(event: Event) -> str:
+        if event.name != "Proposed" or event.data["proposer"] != signer.ss58_address:
+            return ""
+        return f"motion {event.data['motion']}, open to block {event.data['ends']}"
+
+    send(network, call, signer, as_json=as_json, tell=opened)
 
 
 @app.command()
@@ -86,19 +96,37 @@ def close(
     """Carry a motion out that has won, or drop one that has lost or run out."""
     from ranvier.chain import CloseMotion
 
-    send(network, CloseMotion(motion), coldkey(name, wallets), as_json=as_json)
+    def became(event: Event) -> str:
+        if event.data.get("motion") != motion:
+            return ""
+        if event.name == "MotionFailed":
+            return f"it could not be carried out: {event.data['error']}: {event.data['message']}"
+        if event.name == "MotionExecuted":
+            return f"{event.data['action']} was carried out"
+        if event.name != "MotionClosed":
+            return ""
+        outcome = "carried" if event.data["carried"] else "dropped"
+        return f"motion {motion} was {outcome}: {event.data['ayes']} for, {event.data['nays']} against"
+
+    send(network, CloseMotion(motion), coldkey(name, wallets), as_json=as_json, tell=became)
 
 
 def _action(kind: str, rest: list[str]) -> SetNetworkParameter | SetHyperparameter | DissolveSubnet:
-    from ranvier.chain import DissolveSubnet, SetHyperparameter, SetNetworkParameter
+    from ranvier.chain import (
+        DissolveSubnet,
+        Hyperparameters,
+        NetworkParameters,
+        SetHyperparameter,
+        SetNetworkParameter,
+    )
 
     try:
         if kind == "network":
             name, value = rest
-            return SetNetworkParameter(name, int(value))
+            return SetNetworkParameter(_known(name, NetworkParameters), int(value))
         if kind == "subnet":
             netuid, name, value = rest
-            return SetHyperparameter(int(netuid), name, int(value))
+            return SetHyperparameter(int(netuid), _known(name, Hyperparameters), int(value))
         if kind == "dissolve":
             (netuid,) = rest
             return DissolveSubnet(int(netuid))
@@ -107,6 +135,15 @@ def _action(kind: str, rest: list[str]) -> SetNetworkParameter | SetHyperparamet
             f"{kind} {' '.join(rest)}: not of the form that it takes (see --help)"
         ) from error
     raise typer.BadParameter(f"{kind!r} is no action; name network, subnet or dissolve")
+
+
+def _known(name: str, settings: type[BaseModel]) -> str:
+    """The name of a setting; a motion with another could be carried, and then not be carried out."""
+    if name in settings.model_fields:
+        return name
+    near = get_close_matches(name, settings.model_fields, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(settings.model_fields)}"
+    raise typer.BadParameter(f"there is no setting {name!r}; {hint}")
 
 
 def _what(action: str) -> str:

@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from ranvier.neurons.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ranvier.chain import Call, ChainClient, Keypair, Receipt, Wallet
+    from ranvier.chain import Call, ChainClient, Event, Keypair, Receipt, Wallet
     from ranvier.chain.local import LocalChain
 
 T = TypeVar("T")
@@ -73,11 +73,36 @@ def coldkey(name: str, root: Path) -> Keypair:
     return open_coldkey(wallet(name, "default", root))
 
 
-def send(network: str, call: Call, signer: Keypair, *, as_json: bool = False) -> Receipt:
-    """Sign, send, wait for its block, and say so. Raises `CallRefused` with cause and next step."""
-    receipt = ask(network, lambda chain: chain.submit(call, signer, deadline=60.0))
+def send(
+    network: str,
+    call: Call,
+    signer: Keypair,
+    *,
+    as_json: bool = False,
+    tell: Callable[[Event], str] | None = None,
+) -> Receipt:
+    """Sign, send, wait for its block, and say so. Raises `CallRefused` with cause and next step.
+
+    `tell` gives the line for an event of that block, or nothing for one that is none of this call's; other chains than
+    ours name and fill theirs in other ways.
+    """
+    from ranvier.chain.local import LocalChain
+
+    async def run(chain: ChainClient) -> tuple[Receipt, list[Event]]:
+        receipt = await chain.submit(call, signer, deadline=60.0)
+        if tell is None or not isinstance(chain, LocalChain):
+            return receipt, []
+        events = await chain.events(receipt.block - 1)
+        return receipt, [event for event in events if event.block == receipt.block and tell(event)]
+
+    receipt, events = ask(network, run)
     if as_json:
-        typer.echo(json.dumps({"call": call.call, "block": receipt.block, "hash": receipt.call_hash}))
-    else:
-        typer.echo(f"{call.call} was carried out in block {receipt.block}")
+        line: dict[str, Any] = {"call": call.call, "block": receipt.block, "hash": receipt.call_hash}
+        if tell is not None:
+            line["events"] = [{"name": event.name, "data": event.data} for event in events]
+        typer.echo(json.dumps(line))
+        return receipt
+    typer.echo(f"{call.call} was carried out in block {receipt.block}")
+    for event in events:
+        typer.echo(f"  {tell(event) if tell else ''}")
     return receipt

@@ -22,7 +22,7 @@ from ranvier.neurons.cli.ledger.session import ask, ask_local, coldkey, hotkey_a
 from ranvier.neurons.cli.tables import show
 
 if TYPE_CHECKING:
-    from ranvier.chain import ChainClient
+    from ranvier.chain import ChainClient, Event
     from ranvier.chain.explorer import SubnetPoint
     from ranvier.chain.local import LocalChain
     from ranvier.neurons.economics import Economics
@@ -102,8 +102,16 @@ def create(
         what = "become its pool's for good" if found.parameters.alpha else "are locked until it ends"
         if not typer.confirm(f"A subnet costs {found.lock_cost / RAO:.4f} TAO now, which {what}. Go on?"):
             raise typer.Exit(0)
-    call = CreateSubnet(hotkey_address(name, hotkey, wallets), label)
-    send(network, call, coldkey(name, wallets), as_json=as_json)
+    call, signer = CreateSubnet(hotkey_address(name, hotkey, wallets), label), coldkey(name, wallets)
+
+    def founded(event: Event) -> str:
+        data = event.data
+        if event.name != "NetworkAdded" or data.get("owner") != signer.ss58_address:
+            return ""
+        gone = "" if data["replaced"] is None else f", in the place of subnet {data['replaced']}"
+        return f"subnet {data['netuid']} for {data['lock'] / RAO:.4f} TAO{gone}"
+
+    send(network, call, signer, as_json=as_json, tell=founded)
 
 
 @app.command()
@@ -129,9 +137,14 @@ def dissolve(
     as_json: AsJson = False,
 ) -> None:
     """End a subnet of the wallet's: what was locked for it returns; with alpha its holders share the pool's TAO."""
-    from ranvier.chain import DissolveSubnet
+    from ranvier.chain import RAO, DissolveSubnet
 
-    send(network, DissolveSubnet(netuid), coldkey(name, wallets), as_json=as_json)
+    def ended(event: Event) -> str:
+        if event.name != "NetworkRemoved" or event.data.get("netuid") != netuid:
+            return ""
+        return f"{event.data['returned'] / RAO:.4f} TAO went back"
+
+    send(network, DissolveSubnet(netuid), coldkey(name, wallets), as_json=as_json, tell=ended)
 
 
 @app.command()
