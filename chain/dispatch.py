@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ranvier.chain.calls import Call, CommitSealed, CommitTimelocked, StartCall
+from ranvier.chain.calls import Call, CommitSealed, CommitTimelocked, ResetBonds, StartCall
 from ranvier.chain.handlers import (
     children,
     delegation,
@@ -47,7 +47,7 @@ def carried_out(era: str, version: int) -> tuple[str, ...]:
     locked = (CommitTimelocked.__name__,) if version >= LOCKED else ()
     left_out = () if version >= LOCKED else (CommitSealed.__name__,)
     if era == "2024":
-        left_out = (*left_out, StartCall.__name__)
+        left_out = (*left_out, StartCall.__name__, ResetBonds.__name__)
     return (*(kind.__name__ for kind in HANDLERS if kind.__name__ not in left_out), *locked)
 
 

@@ -59,6 +59,7 @@ class Hyperparameters(BaseModel):
     burn_increase_percent: int = Field(default=126, ge=100, le=1000, description="price after a sale (y2), %")
     bonds_moving_average: int = Field(default=900_000, ge=0, le=1_000_000, description="inertia, millionths")
     bonds_penalty: U16 = Field(default=65535, description="how far clipped weight loses bonds (y2)")
+    bonds_reset: bool = Field(default=False, description="a neuron may give up all bonds to it (y2)")
     yuma3: bool = Field(default=True, description="bonds by weight alone, stake at the dividends (y2)")
     liquid_alpha: bool = Field(
         default=False, description="bonds move between two speeds; y2: under yuma3 only"

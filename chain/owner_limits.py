@@ -47,6 +47,7 @@ _OF_2026: Final[Limits] = MappingProxyType(
         "alpha_sigmoid_steepness": (0, 32767),
         "bonds_moving_average": (0, 975_000),
         "bonds_penalty": _U16,
+        "bonds_reset": (0, 1),
         "burn_half_life": (1, 36_100),
         "burn_increase_percent": (100, 300),
         "commit_reveal": (0, 1),

@@ -13,6 +13,7 @@ _ROW = "the row itself is wrong: report it, with the subnet's hyperparameters"
 _PROMISE = "the promise is lost; the next epoch's weights are promised anew"
 
 REMEDIES: Final[Mapping[str, str]] = {
+    "AccountNotAllowedCommit": _REGISTER,
     "ActivityCutoffFactorMilliOutOfBounds": "name a factor within the limits",
     "AdminActionProhibitedDuringWeightsWindow": "wait for the subnet's next epoch, and set it in the blocks after",
     "AllNetworksInImmunity": "try again when the oldest subnet has been there long enough to be replaced",

@@ -21,7 +21,7 @@ from ranvier.chain.calls.funds import (
     Transfer,
 )
 from ranvier.chain.calls.governance import CloseMotion, Propose, SetNetworkParameter, Vote
-from ranvier.chain.calls.neurons import Register, Serve, ServeTls
+from ranvier.chain.calls.neurons import Register, ResetBonds, Serve, ServeTls
 from ranvier.chain.calls.root import RootRegister, SetRootWeights
 from ranvier.chain.calls.subnets import (
     CreateSubnet,
@@ -40,6 +40,7 @@ from ranvier.chain.calls.weights import (
 
 Call: TypeAlias = (
     Register
+    | ResetBonds
     | Serve
     | ServeTls
     | SetWeights
@@ -105,6 +106,7 @@ __all__ = [
     "Register",
     "RegisterWork",
     "RemoveStake",
+    "ResetBonds",
     "RevealWeights",
     "RootRegister",
     "Serve",

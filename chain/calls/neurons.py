@@ -20,6 +20,14 @@ class Register:
 
 
 @dataclass(frozen=True, config=STRICT)
+class ResetBonds:
+    """Give up all bonds to the signing hotkey, as after a change of work; only where the owner lets it."""
+
+    netuid: Netuid
+    call: Literal["ResetBonds"] = "ResetBonds"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Serve:
     """Publish where the signing hotkey answers. `ip` is a literal IPv4 or IPv6 address."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ranvier.chain.calls import CommitWeights, RevealWeights, SetWeights
+from ranvier.chain.calls import CommitWeights, ResetBonds, RevealWeights, SetWeights
 from ranvier.chain.handlers import rows
-from ranvier.chain.handlers.context import Context, Handler
+from ranvier.chain.handlers.context import Context, Handler, refuse
 
 
 def set_weights(context: Context, call: SetWeights, hotkey: str) -> None:
@@ -27,8 +27,26 @@ def reveal_weights(context: Context, call: RevealWeights, hotkey: str) -> None:
     context.tell("WeightsRevealed", netuid=call.netuid, uid=uid, hotkey=hotkey)
 
 
+def reset_bonds(context: Context, call: ResetBonds, hotkey: str) -> None:
+    """Take the signer out of everybody's bonds; where the subnet does not let it, nothing, as on the real chain."""
+    if context.genesis.era == "2024":
+        refuse(call, "CallDisabled", "bonds are not given up by the rules of 2024")
+    subnet = context.state.subnets.get(call.netuid)
+    uid = None if subnet is None else subnet.uids.get(hotkey)
+    if subnet is None or uid is None:
+        refuse(call, "AccountNotAllowedCommit", f"register {hotkey} on subnet {call.netuid} first")
+    if not subnet.hyperparameters.bonds_reset:
+        return
+    subnet.bonds = {
+        row: {to: bond for to, bond in bonds.items() if to != uid} for row, bonds in subnet.bonds.items()
+    }
+    subnet.touch("bonds")
+    context.tell("BondsReset", netuid=call.netuid, uid=uid, hotkey=hotkey)
+
+
 HANDLERS: Mapping[type, Handler] = {
     SetWeights: set_weights,
     CommitWeights: commit_weights,
     RevealWeights: reveal_weights,
+    ResetBonds: reset_bonds,
 }

@@ -40,6 +40,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "work_allowed": "NetworkPowRegistrationAllowed",
     "bonds_moving_average": "BondsMovingAverage",
     "bonds_penalty": "BondsPenalty",
+    "bonds_reset": "BondsResetOn",
     "yuma3": "Yuma3On",
     "liquid_alpha": "LiquidAlphaOn",
     "alpha_values": "AlphaValues",

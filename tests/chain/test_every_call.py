@@ -328,4 +328,5 @@ def test_a_chain_survives_every_call(era: str, policy: str, alpha: bool, tmp_pat
                 anybody.state = state = kept
         store.close()
     known = {kind.__name__ for kind in CALL_TYPES} - {"CommitTimelocked", "SetNetworkParameter"}
+    known -= {"ResetBonds", "StartCall"} if era == "2024" else set()
     assert len(known - done) <= 5, f"hardly anything was carried out: never {sorted(known - done)}"

@@ -18,7 +18,7 @@ from ranvier.neurons.cli.ledger.options import (
     WalletName,
     Wallets,
 )
-from ranvier.neurons.cli.ledger.session import ask, ask_local, coldkey, hotkey_address, send
+from ranvier.neurons.cli.ledger.session import ask, ask_local, coldkey, hotkey_address, send, wallet
 from ranvier.neurons.cli.tables import show
 
 if TYPE_CHECKING:
@@ -126,6 +126,21 @@ def start(
     from ranvier.chain import StartCall
 
     send(network, StartCall(netuid), coldkey(name, wallets), as_json=as_json)
+
+
+@app.command("reset-bonds")
+def reset_bonds(
+    netuid: Netuid,
+    hotkey: Hotkey = "default",
+    name: WalletName = "default",
+    wallets: Wallets = DEFAULT_WALLETS,
+    network: Network = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Give up all validators' bonds to a hotkey of the wallet, where the subnet's bonds_reset is on (2026)."""
+    from ranvier.chain import ResetBonds
+
+    send(network, ResetBonds(netuid), wallet(name, hotkey, wallets).load_hotkey(), as_json=as_json)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from ranvier.chain import (
     NotFound,
     Register,
     RemoveStake,
+    ResetBonds,
     RevealWeights,
     Serve,
     ServeTls,
@@ -236,6 +237,7 @@ async def test_what_a_chain_supports_is_told_without_sending(contract: Any) -> N
         Ability.IMPOSSIBLE if contract.is_local else found_timelock(contract)
     )
     assert found.pop(CommitSealed).ability is Ability.IMPOSSIBLE
+    assert found.pop(ResetBonds).ability is Ability.IMPOSSIBLE
     started = found.pop(
         StartCall
     ).ability  # The local chains of this suite are of 2024, which knows no start.
