@@ -93,7 +93,10 @@ class Checkpoint(BaseModel):
         `StateUnusable`.
         """
         if pulse is not None and not pulse.fits(self.pulse):
-            raise BadCheckpoint(folder, "the keys that were given for its locked rows are of another chain")
+            raise BadCheckpoint(
+                folder,
+                "the keys that were given are of another chain; name the state folder of the one that it is of",
+            )
         try:
             state = decode(self.records, self.genesis.existential_deposit)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ranvier.chain.alpha import quote_sale
+from ranvier.chain.alpha import of, quote_sale
 from ranvier.chain.calls import encode_call
 from ranvier.chain.emission import block_emission
 from ranvier.chain.errors import NotFound
@@ -80,27 +80,37 @@ def root(state: ChainState) -> tuple[RootSeat, ...]:
 
 def delegates(state: ChainState, rules: Rules) -> tuple[Delegate, ...]:
     """All hotkeys that others may stake to, the one with most stake first: of TAO, and alpha at the pools' prices."""
-    places: dict[str, list[int]] = {}
+    places, markets = dict[str, list[int]](), dict[str, list[SubnetState]]()
     for netuid, subnet in sorted(state.subnets.items()):
         for hotkey in subnet.uids:
             places.setdefault(hotkey, []).append(netuid)
+        for hotkey in subnet.market.stakes if subnet.market is not None else ():
+            markets.setdefault(hotkey, []).append(subnet)
     found = list[Delegate]()
     for hotkey, owner in state.ledger.owners.items():
         take = rules.take(state, hotkey)
         if take is not None:
-            found.append(_delegate(state, hotkey, owner, take, places.get(hotkey, ())))
+            netuids, traded = places.get(hotkey, ()), markets.get(hotkey, ())
+            found.append(_delegate(state, hotkey, owner, take, netuids, traded))
     return tuple(sorted(found, key=lambda one: (-one.stake - one.alpha_value, one.hotkey)))
 
 
-def _delegate(state: ChainState, hotkey: str, owner: str, take: int, netuids: Sequence[int]) -> Delegate:
+def _delegate(
+    state: ChainState,
+    hotkey: str,
+    owner: str,
+    take: int,
+    netuids: Sequence[int],
+    traded: Sequence[SubnetState],
+) -> Delegate:
+    """`traded` are the subnets of which the hotkey has alpha."""
     held, alpha = state.ledger.stakes.get(hotkey, {}), list[DelegateAlpha]()
     holders = {coldkey for coldkey, amount in held.items() if amount}
-    for netuid, subnet in sorted(state.subnets.items()):
-        by = subnet.market.stakes.get(hotkey) if subnet.market is not None else None
-        if by:
-            holders |= by.keys()
-            total = sum(by.values())
-            alpha.append(DelegateAlpha(netuid, total, by.get(owner, 0), _value(state, subnet, total)))
+    for subnet in traded:
+        by = of(subnet).stakes[hotkey]
+        holders |= by.keys()
+        total = sum(by.values())
+        alpha.append(DelegateAlpha(subnet.netuid, total, by.get(owner, 0), _value(state, subnet, total)))
     return Delegate(
         hotkey=hotkey,
         owner=owner,
