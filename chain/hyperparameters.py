@@ -46,13 +46,15 @@ class Hyperparameters(BaseModel):
     target_regs_per_interval: int = Field(
         default=1, ge=1, le=65535, description="registrations the price is made for"
     )
-    max_regs_per_block: U16 = Field(default=1, description="registrations one block may hold")
+    max_regs_per_block: U16 = Field(
+        default=1, description="registrations one block may hold; y2: before one by work"
+    )
     registration_allowed: bool = Field(default=True, description="whether anybody may register")
     burn: U64 = Field(default=1_000_000_000, description="first price of a registration, rao")
     min_burn: U64 = Field(default=1, description="lowest price, rao")
     max_burn: U64 = Field(default=100_000_000_000, description="highest price, rao")
     work_allowed: bool = Field(default=False, description="whether places are given for work")
-    difficulty: U64 = Field(default=10_000_000, description="first difficulty of that work")
+    difficulty: U64 = Field(default=10_000_000, description="difficulty of that work; 2024: the first one")
     min_difficulty: U64 = Field(default=10_000_000, description="lowest difficulty")
     max_difficulty: U64 = Field(default=2**62, description="highest difficulty")
     burn_half_life: Blocks = Field(default=360, description="blocks in which the price halves (y2)")

@@ -42,7 +42,7 @@ class Rules(Protocol):
         """First and last block in which weights committed in `block` can be revealed."""
         ...
 
-    def refuse_registration(self, subnet: SubnetState) -> str | None:
+    def refuse_registration(self, subnet: SubnetState, *, by_work: bool) -> str | None:
         """The chain's error name where too many have registered, else None."""
         ...
 
@@ -115,7 +115,7 @@ class Rules2024:
         settings = subnet.hyperparameters
         return reveal_window_2024(block, subnet.netuid, settings.tempo, settings.reveal_period)
 
-    def refuse_registration(self, subnet: SubnetState) -> str | None:
+    def refuse_registration(self, subnet: SubnetState, *, by_work: bool) -> str | None:
         """At most `max_regs_per_block`, and three times the target per interval."""
         settings = subnet.hyperparameters
         if subnet.registered_now >= settings.max_regs_per_block:
@@ -165,13 +165,11 @@ class Rules2026:
         return "y3" if settings.yuma3 else "y2"
 
     def start_block(self, subnet: SubnetState, block: int) -> None:
-        """Let price and difficulty decay."""
+        """Reset the block's counter; let the price decay. The difficulty stays as it is set."""
         settings = subnet.hyperparameters
         factor = _factor(settings.burn_half_life)
         subnet.burn = decay_price(subnet.burn, settings.min_burn, settings.max_burn, factor)
-        subnet.difficulty = decay_price(
-            subnet.difficulty, settings.min_difficulty, settings.max_difficulty, factor
-        )
+        subnet.registered_now = 0
 
     def epochs(self, subnets: Iterable[SubnetState], block: int) -> list[SubnetState]:
         """Those `tempo` blocks after their last, two in a block at most."""
@@ -184,17 +182,16 @@ class Rules2026:
         settings = subnet.hyperparameters
         return reveal_window_head(block, subnet.counted_from, settings.tempo, settings.reveal_period)
 
-    def refuse_registration(self, subnet: SubnetState) -> str | None:
-        """The price alone limits."""
-        return None
+    def refuse_registration(self, subnet: SubnetState, *, by_work: bool) -> str | None:
+        """The price alone limits those who pay; who works waits while a block has `max_regs_per_block` of both."""
+        crowded = by_work and subnet.registered_now >= subnet.hyperparameters.max_regs_per_block
+        return "TooManyRegistrationsThisBlock" if crowded else None
 
     def registered(self, subnet: SubnetState, *, by_work: bool) -> None:
-        """Raise the price of the way that was taken (how 2026 moves the difficulty is not known: here alike)."""
+        """Count it; raise the price of what was paid for. Work makes nothing dearer."""
         settings, percent = subnet.hyperparameters, subnet.hyperparameters.burn_increase_percent
-        if by_work:
-            limits = settings.min_difficulty, settings.max_difficulty
-            subnet.difficulty = raise_price(subnet.difficulty, *limits, percent)
-        else:
+        subnet.registered_now += 1
+        if not by_work:
             subnet.burn = raise_price(subnet.burn, settings.min_burn, settings.max_burn, percent)
 
     def gives_way(self, state: ChainState, subnet: SubnetState, block: int) -> int | None:

@@ -36,6 +36,11 @@ def register_work(context: Context, call: RegisterWork, hotkey: str) -> None:
     }
     if call.block not in known:
         refuse(call, "InvalidWorkBlock", f"work on one of the blocks {sorted(known)}, not {call.block}")
+    last = state.network.paces.get(("work", hotkey))
+    if last is not None and call.block <= last:
+        refuse(
+            call, "InvalidWorkBlock", f"{hotkey} got a place for work on block {last}; work on a newer one"
+        )
     if call.work in state.spent:
         refuse(call, "WorkRepeated", "this work got a place already")
     if not is_enough(context.genesis.era, bytes.fromhex(call.work), subnet.difficulty):
@@ -47,6 +52,8 @@ def register_work(context: Context, call: RegisterWork, hotkey: str) -> None:
     state.ledger.own(hotkey, call.coldkey)
     state.spent[call.work] = call.block
     state.touch(f"work/{call.work}")
+    if context.genesis.era == "y2":
+        state.pace("work", hotkey, call.block)
     uid, old = place(context, subnet, hotkey)
     context.rules.registered(subnet, by_work=True)
     names = {"hotkey": hotkey, "coldkey": call.coldkey, "replaced": old}
@@ -99,7 +106,7 @@ def _open_subnet(context: Context, call: Register | RegisterWork, hotkey: str) -
     subnet = context.subnet(call, call.netuid)
     if not subnet.hyperparameters.registration_allowed:
         refuse(call, "SubNetRegistrationDisabled", f"subnet {call.netuid} takes no registrations")
-    crowded = context.rules.refuse_registration(subnet)
+    crowded = context.rules.refuse_registration(subnet, by_work=isinstance(call, RegisterWork))
     if crowded:
         refuse(call, crowded, f"subnet {call.netuid} took enough registrations; try again later")
     full = len(subnet.slots) == subnet.hyperparameters.max_allowed_uids

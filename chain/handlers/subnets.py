@@ -187,8 +187,9 @@ def change_hyperparameter(context: Context, call: SetHyperparameter, subnet: Sub
     if call.name == "tempo" and context.genesis.era == "y2":
         subnet.counted_from = context.block
     subnet.burn = min(max(subnet.burn, after.min_burn), max(after.max_burn, after.min_burn))
+    difficulty = subnet.difficulty if context.genesis.era == "2024" else after.difficulty
     subnet.difficulty = min(
-        max(subnet.difficulty, after.min_difficulty), max(after.max_difficulty, after.min_difficulty)
+        max(difficulty, after.min_difficulty), max(after.max_difficulty, after.min_difficulty)
     )
     subnet.touch("")
     context.tell(

@@ -295,6 +295,35 @@ async def test_crowded_work_becomes_harder(embedded: Opener) -> None:
         assert burn == RAO // 10, "nobody bought"
 
 
+async def test_in_2026_work_stays_as_hard_as_it_is_and_a_block_gives_few_places_for_it(
+    embedded: Opener,
+) -> None:
+    fixed = {
+        "era": "y2",
+        "work_allowed": True,
+        "difficulty": 64,
+        "min_difficulty": 8,
+        "max_regs_per_block": 1,
+    }
+    async with embedded(**fixed, subnets=2) as chain:
+        await chain.advance()
+        cold, head = address("cold"), await chain.block()
+        for name in ("one", "two"):
+            await chain.carry_out(mined("y2", await chain.block(), address(name), cold, 64), key(name))
+        assert await chain._node.read(lambda s: s.subnets[1].difficulty) == 64
+        assert (await chain.subnets())[0].burn < RAO // 10, "nobody bought"
+        older = mined("y2", head, address("one"), cold, 64, netuid=2)
+        assert await refused(chain, older, "one") == "InvalidWorkBlock"
+        newest = await chain.block()
+        waiting = {name: mined("y2", newest, address(name), cold, 64) for name in ("three", "four")}
+        sent = [await chain._send(call, key(name)) for name, call in waiting.items()]
+        await chain.advance()
+        ends = [await chain._node.outcome(call_hash, 0.0) for call_hash in sent]
+        assert [end.error for end in ends if end] == [None, "TooManyRegistrationsThisBlock"]
+        await chain.carry_out(SetHyperparameter(1, "max_difficulty", 32), key("owner"))
+        assert await chain._node.read(lambda s: s.subnets[1].difficulty) == 32
+
+
 async def test_in_2026_the_owners_hotkey_has_the_first_place_and_is_never_replaced(embedded: Opener) -> None:
     async with embedded(era="y2") as chain:
         small = {"max_allowed_uids": 2, "immunity_period": 0}
