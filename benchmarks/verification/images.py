@@ -1,12 +1,15 @@
 """What verifying pictures costs, whose it pays and whose it refuses.
 
-Run: python benchmarks/verification/images.py [--pictures N] [--keep FOLDER] [--json FILE] [--docs FILE]
+Run: python benchmarks/verification/images.py [--pictures N] [--keep FOLDER] [--elsewhere FOLDER] [--docs FILE]
 
 A verifier that holds the shipped model in float32 and in bfloat16, on a CPU, judges pictures that were made in each way
 by the shipped calibration, which was measured on other prompts and seeds. Every cheat draws in either dtype, declares
 either, and is shown by what serves it best. Single steps are judged on all links of all chains first; audits are then
 drawn from those, as the image subnet draws links. What is drawn (half an hour of CPU) is kept: an interrupted run
 goes on from there.
+
+Of honest miners on another kind of machine: run it there with `--draw --keep FOLDER`, here with `--elsewhere FOLDER`.
+With ONEDNN_MAX_CPU_ISA=AVX512_CORE in the environment this machine is one without bfloat16 instructions.
 """
 
 from __future__ import annotations
@@ -96,6 +99,26 @@ def honest_lines(court: Court) -> list[Line]:
         paid = share([one == "same" for one in court.pictures(court.runs.by(miner), miner, verifier)])
         lines.append(Line(f"honest, {miner}, if it were verified in {verifier}: paid", f"{paid:.4f}"))
     return lines
+
+
+def elsewhere_lines(court: Court, there: Kept | None) -> list[Line]:
+    """Honest miners on another kind of machine, if there are any."""
+    lines = []
+    for dtype in court.known.dtypes if there else ():
+        found = court.pictures(there.get(f"batches of 16 {dtype}", _missing), dtype)
+        paid, proof = (share([one == word for one in found]) for word in ("same", "other"))
+        lines.append(
+            Line(
+                f"honest, {dtype}, on another kind of machine: paid (called proof {proof:.2f})", f"{paid:.4f}"
+            )
+        )
+    return lines
+
+
+def _missing() -> Pictures:
+    raise SystemExit(
+        "--elsewhere: draw there first, with --draw and the same model, torch and number of pictures"
+    )
 
 
 def cheat_lines(court: Court) -> list[Line]:
@@ -237,6 +260,8 @@ def main() -> int:
         default=home() / "benchmarks" / "images",
         help="folder for what is drawn: some 300 MB of 200 pictures; delete it to draw anew",
     )
+    parser.add_argument("--draw", action="store_true", help="only draw what --elsewhere takes, and keep it")
+    parser.add_argument("--elsewhere", type=Path, help="folder of --keep from another kind of machine")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--docs", type=Path, help="put the table into this page, between its marks")
     options = parser.parse_args()
@@ -244,11 +269,27 @@ def main() -> int:
     torch.set_num_threads(1)
     known = load_calibration()
     models = {dtype: load_image(SCENES, dtype=dtype) for dtype in known.dtypes}
-    kept = Kept(options.keep / f"{known.digest[:12]}-torch-{torch.__version__}-{options.pictures}")
-    prompts = options.pictures // SAME_PROMPT
-    court = Court(Runs(models, prompts, SAME_PROMPT, rng_seed=PROMPT_SEED, kept=kept), known)
+    name = f"{known.digest[:12]}-torch-{torch.__version__}-{options.pictures}"
+
+    def runs(folder: Path) -> Runs:
+        prompts = options.pictures // SAME_PROMPT
+        return Runs(models, prompts, SAME_PROMPT, rng_seed=PROMPT_SEED, kept=Kept(folder / name))
+
+    court = Court(runs(options.keep), known)
+    if options.draw:
+        console.print(
+            f"{sum(len(court.runs.by(dtype)) for dtype in known.dtypes)} pictures are in {options.keep}"
+        )
+        return 0
+    there = Kept(options.elsewhere / name) if options.elsewhere else None
     lines: list[Line] = []
-    for part in (honest_lines, cheat_lines, step_lines, cost_lines):
+    for part in (
+        honest_lines,
+        lambda court: elsewhere_lines(court, there),
+        cheat_lines,
+        step_lines,
+        cost_lines,
+    ):
         lines += part(court)
         console.print(f"{lines[-1].name}: {lines[-1].value}", style="dim")
     shown(lines, console)
