@@ -184,14 +184,11 @@ def alpha_price(state: ChainState, subnet: SubnetState) -> float | None:
 
 
 def traded_prices(state: ChainState, records: Iterable[str]) -> dict[int, float]:
-    """Prices on subnets of whose alpha some stake is among the changed `records`, to be kept."""
+    """The prices of all alpha where a stake of any is among the changed `records`, to be kept; else none."""
     parts = (name.partition("/") for name in records)
-    found = {alpha_of(rest) for kind, _, rest in parts if kind == "subnet"}
-    prices = {
-        netuid: alpha_price(state, state.subnets[netuid])
-        for netuid in sorted({stake[0] for stake in found if stake is not None})
-        if netuid in state.subnets
-    }
+    if not any(kind == "subnet" and alpha_of(rest) is not None for kind, _, rest in parts):
+        return {}
+    prices = {netuid: alpha_price(state, subnet) for netuid, subnet in sorted(state.subnets.items())}
     return {netuid: value for netuid, value in prices.items() if value is not None}
 
 

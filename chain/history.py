@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +23,14 @@ CREATE INDEX epoch_age ON epoch (block);
 CREATE TABLE account (coldkey TEXT, block INTEGER, free INTEGER NOT NULL, PRIMARY KEY (coldkey, block)) WITHOUT ROWID;
 CREATE TABLE holding (coldkey TEXT, netuid INTEGER, hotkey TEXT, block INTEGER, rao INTEGER NOT NULL,
     PRIMARY KEY (coldkey, netuid, hotkey, block)) WITHOUT ROWID;
-CREATE TABLE price (netuid INTEGER, block INTEGER, tao REAL NOT NULL, PRIMARY KEY (netuid, block)) WITHOUT ROWID;
+CREATE TABLE price (block INTEGER PRIMARY KEY, tao TEXT NOT NULL);
 CREATE TABLE point (netuid INTEGER, block INTEGER, burn TEXT NOT NULL, difficulty TEXT NOT NULL,
     recycled INTEGER NOT NULL, share REAL NOT NULL, neurons INTEGER NOT NULL, alpha_price REAL,
     PRIMARY KEY (netuid, block)) WITHOUT ROWID;
 """
 TAO: Final = 0
 """The netuid under which stakes of TAO are kept."""
-_AGEING: Final = (("account", "coldkey"), ("holding", "coldkey, netuid, hotkey"), ("price", "netuid"))
+_AGEING: Final = (("account", "coldkey"), ("holding", "coldkey, netuid, hotkey"))
 """Tables of which the newest row of each key always stays, as what later ones add to."""
 Query = Callable[..., list[Any]]
 
@@ -56,9 +57,8 @@ def write(
             held.append((coldkey, netuid, hotkey, block, int(value or 0)))
     db.executemany("INSERT OR REPLACE INTO account VALUES (?, ?, ?)", free)
     db.executemany("INSERT OR REPLACE INTO holding VALUES (?, ?, ?, ?, ?)", held)
-    db.executemany(
-        "INSERT INTO price VALUES (?, ?, ?)", [(netuid, block, price) for netuid, price in prices.items()]
-    )
+    if prices:
+        db.execute("INSERT INTO price VALUES (?, ?)", (block, json.dumps(prices)))
     db.executemany(
         "INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -94,6 +94,10 @@ def _epoch_rows(block: int, epochs: Iterable[EpochRecord]) -> list[tuple[Any, ..
 def sweep(db: sqlite3.Connection, before: int) -> None:
     """Old points go; of each account and price the newest of them stays, as what later ones add to."""
     db.execute("DELETE FROM point WHERE block < ?", (before,))
+    db.execute(
+        "DELETE FROM price WHERE block < (SELECT max(block) FROM price WHERE block < ?)",
+        (before,),
+    )
     for table, keys in _AGEING:
         db.execute(
             f"DELETE FROM {table} WHERE block < ? AND ({keys}, block) NOT IN"  # noqa: S608
@@ -184,17 +188,26 @@ class History:
             if rao:
                 sums[netuid] = sums.get(netuid, 0) + rao
         staked = sums.pop(TAO, 0)
-        value = sum(int(rao * self._price(netuid, block)) for netuid, rao in sums.items())
+        value = sum(int(rao * price) for rao, price in self._priced(sums, block)) if sums else 0
         return AccountPoint(block, free, staked, sums, value)
 
-    def _price(self, netuid: int, block: int) -> float:
-        text = "SELECT tao FROM price WHERE netuid = ? AND block <= ? ORDER BY block DESC LIMIT 1"
-        found = self.query(text, netuid, block)
-        if not found:
+    def _priced(self, sums: Mapping[int, int], block: int) -> list[tuple[int, float]]:
+        """Amounts of alpha with the prices of the newest block that is not after this one and in which any moved.
+
+        What stayed of an account from before all prices that are kept is valued at the oldest of them.
+        """
+        found = self.query(
+            "SELECT tao FROM price WHERE block = ifnull((SELECT max(block) FROM price WHERE block <= ?),"
+            " (SELECT min(block) FROM price))",
+            block,
+        )
+        prices: dict[str, float] = json.loads(found[0][0]) if found else {}
+        missing = [netuid for netuid in sums if str(netuid) not in prices]
+        if missing:
             raise StateUnusable(
-                f"the price of alpha {netuid} at block {block} is missing from the chain's file; restore a copy"
+                f"prices of alpha {missing} at block {block} are missing from the chain's file; restore a copy"
             )
-        return float(found[0][0])
+        return [(rao, prices[str(netuid)]) for netuid, rao in sums.items()]
 
 
 def _fitting(sizes: Sequence[tuple[int, int]], limit: int) -> int:

@@ -21,7 +21,7 @@ from ranvier.chain.pulse import Pulse
 from ranvier.chain.signed import SignedCall
 from ranvier.chain.steps import EpochRecord
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of the tables, and of the records in them and in checkpoints. Other versions are refused, not converted."""
 FILE_NAME = "chain.sqlite"
 OUTCOMES_KEPT = 256
@@ -70,7 +70,7 @@ class Commit:
     points: Mapping[int, SubnetPoint] = field(default_factory=dict)
     """Subnets that had a registration or an epoch, by netuid."""
     prices: Mapping[int, float] = field(default_factory=dict)
-    """TAO for one alpha, of subnets whose alpha changed hands, by netuid."""
+    """TAO for one alpha by netuid, in a block in which any alpha changed hands."""
 
 
 @dataclass

@@ -96,6 +96,22 @@ async def test_old_points_go_and_what_later_ones_add_to_stays(open_small: Any) -
         assert (await chain.client.subnet_history(1, 0))[0].block >= 924
 
 
+async def test_old_prices_go_and_old_stakes_keep_a_value(open_small: Any) -> None:
+    async with open_small(history=100, alpha=True, era="y2", emission="price") as chain:
+        await chain.submit(CreateSubnet(address("hot"), "mine"), "cold")
+        await chain.submit(StartCall(2), "cold")
+        assert await chain.submit(AddStake(address("v0"), 10 * RAO, 2), "rich") is None
+        bought = (await chain.client.block()).number
+        await chain.client.advance(1024 - bought)
+        kept = await chain.server.node.history(
+            lambda store: store._query("SELECT block FROM price ORDER BY block")
+        )
+        assert kept[0][0] == 1024 - 101
+        points = await chain.client.account_history(address("rich"), 0)
+        assert points[0].block < 1024 - 101
+        assert all(point.alpha_value > 9 * RAO for point in points)
+
+
 async def get(small: Any, path: str, **query: str) -> tuple[int, Any]:
     async with ClientSession(small.server.endpoint) as session, session.get(path, params=query) as got:
         return got.status, await got.json()
