@@ -62,7 +62,8 @@ def create_subnet(context: Context, call: CreateSubnet, coldkey: str) -> None:
         place(context, subnet, first)
     network.last_lock, network.founded_at = cost, context.block
     state.touch("network/")
-    context.tell("NetworkAdded", netuid=netuid, owner=coldkey, lock=cost, replaced=gone, name=call.name)
+    told = {"owner": coldkey, "lock": cost, "replaced": gone, "name": call.name}
+    context.tell("NetworkAdded", netuid=netuid, **told, started=subnet.starts_at is not None)
 
 
 def start_call(context: Context, call: StartCall, coldkey: str) -> None:

@@ -109,7 +109,12 @@ def create(
         if event.name != "NetworkAdded" or data.get("owner") != signer.ss58_address:
             return ""
         gone = "" if data["replaced"] is None else f", in the place of subnet {data['replaced']}"
-        return f"subnet {data['netuid']} for {data['lock'] / RAO:.4f} TAO{gone}"
+        waits = (
+            ""
+            if data.get("started", True)
+            else f"; it earns once `ranvier subnets start {data['netuid']}` starts it"
+        )
+        return f"subnet {data['netuid']} for {data['lock'] / RAO:.4f} TAO{gone}{waits}"
 
     send(network, call, signer, as_json=as_json, tell=founded)
 
