@@ -24,7 +24,8 @@ def test_every_case_runs_and_lands_in_the_page(tmp_path: Path) -> None:
     figures = {figure["name"]: figure for figure in json.loads(written.read_text())["figures"]}
     forms = ("2024", "2024, liquid alpha", "y2", "y3", "y3, liquid alpha")
     assert {f"exact epoch, 256 neurons x 64 validators, {form}" for form in forms} <= figures.keys()
-    assert all(figure["value"] > 0 for figure in figures.values())
+    # The one other draw of a quick run has no spread.
+    assert all(figure["value"] > 0 or "spread of 1 other" in name for name, figure in figures.items())
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
