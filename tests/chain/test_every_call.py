@@ -79,6 +79,8 @@ def born(era: Any, policy: Any, alpha: bool, dice: random.Random) -> Genesis:
         max_difficulty=MOST,
         burn_half_life=dice.choice([0, 4]),
         commit_reveal=dice.random() < 0.5,
+        bonds_reset=True,
+        min_non_immune_uids=1,
     )
     neurons = tuple(
         GenesisNeuron(hotkey=HOT[i], coldkey=COLD[i % 3], stake=(i + 1) * TAO)
