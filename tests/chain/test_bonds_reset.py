@@ -10,6 +10,7 @@ import pytest
 
 from ranvier.chain import CallRefused, Genesis, Keypair, ResetBonds, SetHyperparameter, SetWeights
 from ranvier.chain.embedded import EmbeddedChain
+from ranvier.chain.node import ChainNode
 from ranvier.chain.replay import replay
 
 TEMPO = 12
@@ -69,10 +70,17 @@ async def test_strangers_and_2024_have_none(
 
 
 async def test_a_chain_with_given_up_bonds_is_made_again(open_small: Any, tmp_path: Path) -> None:
-    async with open_small(era="y2", bonds_reset=True) as chain:
+    given = {"era": "y2", "bonds_reset": True, "tempo": 9}
+    async with open_small(**given) as chain:
         assert await chain.submit(SetWeights(1, (MINER, MINER + 1), (1, 1)), "v0") is None
         await chain.client.advance(9)
+        assert (await chain.client.bonds(1))[0][MINER]
         assert await chain.submit(ResetBonds(1), "m0") is None
+        at_once = await chain.client.state_hash()
+    node = ChainNode.open(tmp_path / "chain", None)
+    assert await node.hash_state() == at_once, "what was given up is given up on disk, too"
+    node.close()
+    async with open_small(**given) as chain:
         await chain.client.advance(9)
         before = await chain.client.state_hash()
     assert replay(tmp_path / "chain").state_hash == before
