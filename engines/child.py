@@ -115,10 +115,12 @@ def main() -> int:
                 memory.limit(plan.memory)
             asyncio.run(serve(plan, lambda ready: _say(say, ready), parent.gone))
         else:
+            if plan.memory:
+                memory.plan(plan.memory)
             host = _load(plan)
             if (
                 plan.memory
-            ):  # only now: libraries that get no memory while they are imported end the process wordlessly
+            ):  # only now: libraries that get no memory while they are imported end without a word
                 memory.check(plan.memory)
                 memory.limit(plan.memory)
             asyncio.run(_serve(host, plan, say, parent))

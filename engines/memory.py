@@ -14,6 +14,14 @@ RESERVE: Final = 128 << 20
 WORKING: Final = 128 << 20
 """Bytes that a process must have beside that for its work."""
 _GROUP: Final = Path("/sys/fs/cgroup")
+_planned = UNKNOWN
+"""The bound that `limit` will set, once all is loaded."""
+
+
+def plan(most: int) -> None:
+    """Count with `limit(most)` from now on, though it comes later."""
+    global _planned  # noqa: PLW0603  a property of the process, as its limits are
+    _planned = most
 
 
 def limit(most: int) -> None:
@@ -45,6 +53,7 @@ def check(most: int) -> None:
 
 def _bounds() -> Iterator[int]:
     machine, own = _fields(Path("/proc/meminfo")), _fields(Path("/proc/self/status"))
+    yield _planned - own.get("VmData", 0)
     if "MemAvailable" in machine:
         yield machine["MemAvailable"]
     for kind, name in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import torch
 
+from ranvier.engines import memory
+
 # What torch.compile makes of a linear layer on a CPU. It has no public name; a torch without it keeps plain layers.
 LAY_OUT: Final[Any] = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
 MULTIPLY: Final[Any] = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
@@ -20,7 +22,8 @@ PROBES: Final = (1, 3, ROWS)
 class LaidOut(torch.nn.Module):  # type: ignore[misc]  # torch is not typed here
     """`torch.nn.Linear` with its weights laid out once; the plain kernel does that again at every call.
 
-    That is a third of the time of a step while few write, and a seventh of it while 32 do. Same bits, same memory.
+    That is a third of the time of a step while few write, and a seventh of it while 32 do. The bits are the same. So is
+    the size, but plain weights stay in their file, where the system may drop and share them, and these do not.
     Its `copy.deepcopy` is a plain layer: a model is copied to be changed, and nothing can be changed here.
     """
 
@@ -50,8 +53,12 @@ def lay_out(model: torch.nn.Module) -> int:
     """Exchange the linear layers of a model for laid out ones; returns how many.
 
     Only plain bfloat16 layers on a CPU that multiplies bfloat16, and only those whose results stay the same to the
-    bit: an answer must not depend on whether this was done.
+    bit: an answer must not depend on whether this was done. None where they would take more than half of the memory
+    that is free: what is left is for requests.
     """
+    size = sum(module.weight.nbytes for module in model.modules() if _suits(module))
+    if size > memory.free() // 2:
+        return 0
     done = 0
     with torch.inference_mode():
         for parent in list(model.modules()):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from ranvier.engines import memory
 from ranvier.engines.text.linear import ABLE, LaidOut, lay_out
 from ranvier.engines.text.network import Network
 from ranvier.subnets.text.ways import quantised
@@ -63,6 +64,15 @@ def test_a_copy_can_be_rounded_and_leaves_the_model_as_it_is(tiny_folder: Path) 
     ((after,),) = network.prefill([ids], one)
     assert (before == after).all()
     assert abs(coarse - before).max() > 0.01 * abs(before).max()
+
+
+@pytest.mark.skipif(not ABLE(), reason="this processor does not multiply bfloat16")
+def test_where_memory_is_short_weights_stay_in_their_file(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free", lambda: 1000)
+    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu")
+    assert not any(isinstance(layer, LaidOut) for layer in layers(network))
 
 
 def test_other_types_and_other_layers_stay(tiny_folder: Path) -> None:
