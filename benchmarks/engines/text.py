@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import torch
 from figure import Figure
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ranvier.engines.errors import NoRoom
 from ranvier.engines.meter import EngineMeter
 from ranvier.engines.models import Message, Sampling, TextRequest
 from ranvier.engines.served import Served
@@ -28,15 +30,18 @@ from ranvier.engines.text.network import Network
 CHATS = 32
 SINGLES = 4
 """Chats that are written one at a time: every eighth, for all of them would take minutes and say the same."""
+ROUNDS = 3
+"""Times 32 chats that are served while 32 are kept."""
 TRIES = 3
 WORDS = ("the", "old", "keeper", "counted", "ships", "and", "wrote", "names", "into", "a", "book")
 
 
-def chats() -> list[TextRequest]:
-    """Prompts of about 40 to 240 tokens, answers of 16 to 128, in an order that mixes them."""
+def chats(count: int = CHATS) -> list[TextRequest]:
+    """Prompts of about 40 to 240 tokens, answers of 16 to 128, in an order that mixes them; no two begin alike."""
     made = []
-    for number in range(CHATS):
-        words = [WORDS[(number + place) % len(WORDS)] for place in range(8 + 37 * number % 200)]
+    for number in range(count):
+        rng = random.Random(number)
+        words = [rng.choice(WORDS) for _ in range(8 + 37 * number % 200)]
         asked = Message("user", "Continue this story at length: " + " ".join(words))
         sampling = Sampling(max_tokens=16 + 29 * number % 113, seed=bytes([number]) * 32)
         made.append(TextRequest((asked,), sampling))
@@ -53,6 +58,19 @@ def spent(work: Callable[[], int]) -> float:
 def ours(model: CausalText, asked: Sequence[TextRequest]) -> int:
     """All at once, through the engine's own batch."""
     return sum(len(one.token_ids) for one in model.generate(asked))
+
+
+def kept_full(model: CausalText, asked: Sequence[TextRequest]) -> int:
+    """`CHATS` at any time: for each that ends the next one joins, as under load."""
+    writing, waiting, tokens = model.writing(), list(enumerate(asked))[::-1], 0
+    while waiting or writing.size:
+        while waiting and writing.size < CHATS:
+            writing.join(*waiting.pop())
+        for _, made in writing.step():
+            if isinstance(made, NoRoom):
+                raise made
+            tokens += len(made.token_ids)
+    return tokens
 
 
 def singly(model: CausalText, asked: Sequence[TextRequest]) -> int:
@@ -170,13 +188,15 @@ def figures(folder: str, gguf: Path | None, *, quick: bool) -> Sequence[Figure]:
     model = CausalText("text", Network.load(folder, dtype="bfloat16", device="cpu", digest="-"))
     ours(model, asked[:2])
     rate = spent(lambda: ours(model, asked))
+    full = spent(lambda: kept_full(model, chats((1 if quick else ROUNDS) * CHATS)))
     few = asked[:: max(len(asked) // SINGLES, 1)]
     generate = Generate(folder)
     generate.write(asked[:1])
+    alone, own = spent(lambda: generate.singly(few)), spent(lambda: singly(model, few))
     rivals: list[tuple[str, float, float | None]] = [
         ("padded `generate` of transformers, bf16", spent(lambda: generate.write(asked)), 1.2),
-        ("`generate`, one at a time", spent(lambda: generate.singly(few)), 8.0),
-        ("our own engine, one at a time", spent(lambda: singly(model, few)), None),
+        ("`generate`, one at a time", alone, 8.0),
+        ("our own engine, one at a time", own, None),
     ]
     if gguf is not None:
         llama = Llama(gguf, CHATS)
@@ -187,14 +207,21 @@ def figures(folder: str, gguf: Path | None, *, quick: bool) -> Sequence[Figure]:
         Figure(f"ours against {name}", f"{value:.1f} tokens/CPU-s", rate / value, least=bar)
         for name, value, bar in rivals
     ]
-    alone, beside, ended = asyncio.run(first_tokens(model, chats()))
+    busy = f"ours, kept at {CHATS} while {ROUNDS * CHATS} are served"
+    made += [
+        Figure(
+            f"{busy}, against `generate`, one at a time", f"{full:.1f} tokens/CPU-s", full / alone, least=8
+        ),
+        Figure(f"{busy}, against our own engine, one at a time", f"{full:.1f} tokens/CPU-s", full / own),
+    ]
+    first, beside, ended = asyncio.run(first_tokens(model, chats()))
     return [
         *made,
-        Figure("first token alone", f"{alone * 1000:.0f} ms"),
+        Figure("first token alone", f"{first * 1000:.0f} ms"),
         Figure(
             "first token while 31 others write",
             f"{beside * 1000:.0f} ms",
-            beside / alone,
+            beside / first,
             most=3,
             note=f"processor time of the engine from request to first piece; {ended} of the 31 ended meanwhile",
         ),
