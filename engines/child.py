@@ -68,7 +68,8 @@ def _load(plan: WorkerPlan) -> Host:
     from ranvier.engines.load import Loader, Spec
     from ranvier.engines.local import LocalHost
 
-    loader = Loader(device=plan.device, dtype=plan.dtype or None, safety=plan.safety)
+    most = plan.memory or memory.UNKNOWN
+    loader = Loader(device=plan.device, dtype=plan.dtype or None, safety=plan.safety, memory=most)
     if plan.threads:
         import torch
 
@@ -115,8 +116,6 @@ def main() -> int:
                 memory.limit(plan.memory)
             asyncio.run(serve(plan, lambda ready: _say(say, ready), parent.gone))
         else:
-            if plan.memory:
-                memory.plan(plan.memory)
             host = _load(plan)
             if (
                 plan.memory

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ranvier.engines.errors import MissingExtra, ModelNotFound
+from ranvier.engines.memory import UNKNOWN
 from ranvier.engines.sentiment.catalog import VARIANTS, load_sentiment
 from ranvier.engines.store import Store
 
@@ -60,7 +61,10 @@ def need(extra: str, *modules: str) -> None:
 
 
 class Loader:
-    """Loads models; networks of the same name are loaded once and shared."""
+    """Loads models; networks of the same name are loaded once and shared.
+
+    ``memory`` is the bound of bytes that the process will get when all is loaded.
+    """
 
     def __init__(
         self,
@@ -69,8 +73,9 @@ class Loader:
         dtype: str | None = None,
         store: Store | None = None,
         safety: bool = True,
+        memory: int = UNKNOWN,
     ) -> None:
-        self._device, self._dtype, self._safety = device, dtype, safety
+        self._device, self._dtype, self._safety, self._memory = device, dtype, safety, memory
         self._store = store or Store()
         self._networks: dict[str, Any] = {}
         need("models", "torch", "transformers")
@@ -106,7 +111,11 @@ class Loader:
         if name not in self._networks:
             source, digest = self._resolve(name)
             self._networks[name] = Network.load(
-                source, dtype=self._dtype or "bfloat16", device=self._device, digest=digest
+                source,
+                dtype=self._dtype or "bfloat16",
+                device=self._device,
+                digest=digest,
+                memory_bound=self._memory,
             )
         return self._networks[name]
 

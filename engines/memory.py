@@ -14,14 +14,6 @@ RESERVE: Final = 128 << 20
 WORKING: Final = 128 << 20
 """Bytes that a process must have beside that for its work."""
 _GROUP: Final = Path("/sys/fs/cgroup")
-_planned = UNKNOWN
-"""The bound that `limit` will set, once all is loaded."""
-
-
-def plan(most: int) -> None:
-    """Count with `limit(most)` from now on, though it comes later."""
-    global _planned  # noqa: PLW0603  a property of the process, as its limits are
-    _planned = most
 
 
 def limit(most: int) -> None:
@@ -35,9 +27,13 @@ def limit(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def free() -> int:
-    """Bytes that may still be taken, `RESERVE` left alone; the least of all bounds that are known."""
-    return max(min(_bounds(), default=UNKNOWN) - RESERVE, 0)
+def free(most: int = UNKNOWN) -> int:
+    """Bytes that may still be taken, `RESERVE` left alone; the least of all bounds that are known.
+
+    ``most`` is a bound that `limit` will set later, once all is loaded.
+    """
+    coming = most - _fields(Path("/proc/self/status")).get("VmData", 0)
+    return max(min(coming, *_bounds()) - RESERVE, 0)
 
 
 def check(most: int) -> None:
@@ -53,7 +49,6 @@ def check(most: int) -> None:
 
 def _bounds() -> Iterator[int]:
     machine, own = _fields(Path("/proc/meminfo")), _fields(Path("/proc/self/status"))
-    yield _planned - own.get("VmData", 0)
     if "MemAvailable" in machine:
         yield machine["MemAvailable"]
     for kind, name in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):

@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import torch
 
-from ranvier.engines import memory
-
 # What torch.compile makes of a linear layer on a CPU. It has no public name; a torch without it keeps plain layers.
 LAY_OUT: Final[Any] = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
 MULTIPLY: Final[Any] = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
@@ -49,15 +47,13 @@ class LaidOut(torch.nn.Module):  # type: ignore[misc]  # torch is not typed here
         return made
 
 
-def lay_out(model: torch.nn.Module) -> int:
+def lay_out(model: torch.nn.Module, room: int) -> int:
     """Exchange the linear layers of a model for laid out ones; returns how many.
 
     Only plain bfloat16 layers on a CPU that multiplies bfloat16, and only those whose results stay the same to the
-    bit: an answer must not depend on whether this was done. None where they would take more than half of the memory
-    that is free: what is left is for requests.
+    bit: an answer must not depend on whether this was done. None where they would take more than ``room`` bytes.
     """
-    size = sum(module.weight.nbytes for module in model.modules() if _suits(module))
-    if size > memory.free() // 2:
+    if sum(module.weight.nbytes for module in model.modules() if _suits(module)) > room:
         return 0
     done = 0
     with torch.inference_mode():

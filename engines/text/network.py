@@ -45,8 +45,20 @@ class Network:
         self.digest, self.dtype, self.device = digest, dtype, device
 
     @classmethod
-    def load(cls, source: str, *, dtype: str, device: str, digest: str = "") -> Network:
-        """From a folder or a hub id; safetensors only, no code of the model's. Raises `ModelNotFound`."""
+    def load(
+        cls,
+        source: str,
+        *,
+        dtype: str,
+        device: str,
+        digest: str = "",
+        memory_bound: int = memory.UNKNOWN,
+    ) -> Network:
+        """From a folder or a hub id; safetensors only, no code of the model's. Raises `ModelNotFound`.
+
+        ``memory_bound`` is of bytes, and set later: where weights that are laid out would take more than half of what
+        it leaves, they stay in their file, and what is left is for requests.
+        """
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             model = AutoModelForCausalLM.from_pretrained(
@@ -65,7 +77,7 @@ class Network:
         model.eval().to(device)
         network = cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
         network._check_attention(source)
-        lay_out(model)
+        lay_out(model, memory.free(memory_bound) // 2)
         return network
 
     def _check_attention(self, source: str) -> None:

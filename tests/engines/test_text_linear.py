@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from ranvier.engines import memory
 from ranvier.engines.text.linear import ABLE, LaidOut, lay_out
 from ranvier.engines.text.network import Network
 from ranvier.subnets.text.ways import quantised
 
+ROOM = 1 << 30
 ROWS = (1, 2, 7, 32, 33, 300)
 
 
@@ -28,7 +28,7 @@ def test_every_number_of_rows_gives_the_bits_of_the_plain_layer(bias: bool) -> N
     torch.manual_seed(3)
     plain = torch.nn.Linear(96, 160, bias=bias).bfloat16()
     model = torch.nn.Sequential(plain, torch.nn.ReLU())
-    assert lay_out(model) == 1
+    assert lay_out(model, ROOM) == 1
     assert isinstance(model[0], LaidOut)
     copied = copy.deepcopy(model)[0]
     assert isinstance(copied, torch.nn.Linear)
@@ -67,12 +67,11 @@ def test_a_copy_can_be_rounded_and_leaves_the_model_as_it_is(tiny_folder: Path) 
 
 
 @pytest.mark.skipif(not ABLE(), reason="this processor does not multiply bfloat16")
-def test_where_memory_is_short_weights_stay_in_their_file(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "free", lambda: 1000)
-    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu")
+def test_where_memory_is_short_weights_stay_in_their_file(tiny_folder: Path) -> None:
+    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu", memory_bound=1 << 20)
     assert not any(isinstance(layer, LaidOut) for layer in layers(network))
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64, bias=False).bfloat16())
+    assert [lay_out(model, 64 * 64 * 2 - 1), lay_out(model, 64 * 64 * 2)] == [0, 1]
 
 
 def test_other_types_and_other_layers_stay(tiny_folder: Path) -> None:
@@ -82,4 +81,4 @@ def test_other_types_and_other_layers_stay(tiny_folder: Path) -> None:
     class Scaled(torch.nn.Linear):
         """Not a plain layer."""
 
-    assert lay_out(torch.nn.Sequential(Scaled(64, 64).bfloat16())) == 0
+    assert lay_out(torch.nn.Sequential(Scaled(64, 64).bfloat16()), ROOM) == 0
