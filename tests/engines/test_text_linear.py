@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from ranvier.engines.load import Loader
 from ranvier.engines.text.linear import ABLE, LaidOut, lay_out
 from ranvier.engines.text.network import Network
 from ranvier.subnets.text.ways import quantised
@@ -68,7 +69,8 @@ def test_a_copy_can_be_rounded_and_leaves_the_model_as_it_is(tiny_folder: Path) 
 
 @pytest.mark.skipif(not ABLE(), reason="this processor does not multiply bfloat16")
 def test_where_memory_is_short_weights_stay_in_their_file(tiny_folder: Path) -> None:
-    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu", memory_bound=1 << 20)
+    network = Loader(memory=1 << 20).network(str(tiny_folder))
+    assert network.dtype == "bfloat16"
     assert not any(isinstance(layer, LaidOut) for layer in layers(network))
     model = torch.nn.Sequential(torch.nn.Linear(64, 64, bias=False).bfloat16())
     assert [lay_out(model, 64 * 64 * 2 - 1), lay_out(model, 64 * 64 * 2)] == [0, 1]
