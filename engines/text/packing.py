@@ -60,7 +60,7 @@ class Packing:
 
     @cached_property
     def wanted(self) -> Any:
-        """Places in the pack whose logits are asked for."""
+        """Places in the pack whose logits are asked for; none where it is a prompt's beginning only."""
         places, start = list[int](), 0
         for part in self.parts:
             end = start + len(part.tokens)
@@ -99,4 +99,5 @@ class Packing:
         return tuple(runs)
 
     def _row(self, values: list[int]) -> Any:
-        return torch.tensor(values, device=self.device)
+        # An empty list would become floats, which index nothing.
+        return torch.tensor(values, dtype=torch.long, device=self.device)

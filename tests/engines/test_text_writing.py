@@ -65,6 +65,18 @@ def test_neighbours_do_not_move_the_numbers(tiny: Any) -> None:
         np.testing.assert_allclose(together[slot], last[0], atol=2e-5, rtol=0)
 
 
+@pytest.mark.parametrize("neighbours", [0, 2])
+def test_a_prompt_longer_than_a_pass_is_read_in_several(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, neighbours: int
+) -> None:
+    """Also where nobody writes meanwhile, and a pass asks for no logits at all."""
+    asked = [request(number, words=50) for number in range(1 + neighbours)]
+    expected = [alone(tiny, one).token_ids for one in asked]
+    for chunk in ("CHUNK", "IDLE_CHUNK"):
+        monkeypatch.setattr(f"ranvier.engines.text.writing.{chunk}", 16)
+    assert [one.token_ids for one in tiny.generate(asked)] == expected
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chats=some.lists(
