@@ -91,7 +91,10 @@ def _warm() -> None:
     from transformers.models.llama import modeling_llama  # noqa: F401  what most architectures import in turn
 
     from ranvier.engines import load, local, server  # noqa: F401
-    from ranvier.engines.text import model  # noqa: F401
+    from ranvier.engines.text import kernel, model  # noqa: F401
+
+    if kernel.ABLE:
+        from ranvier.engines.text import floats  # noqa: F401  which imports numba
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention as attend
 from transformers import AttentionInterface
 
+from ranvier.engines.text.kernel import attend_newest, suits
 from ranvier.engines.text.packing import Packing
 
 NAME: Final = "ranvier_packed"
@@ -34,18 +35,25 @@ def packed(
     if cached and packing.single and query.is_cuda:
         return decode_masked(query, key, value, packing, scaling, sliding_window), None
     rows_of = query[0].transpose(0, 1)  # (tokens, heads, size)
-    seen = list[torch.Tensor]()
+    seen = query.new_empty(rows_of.shape)
+    newest = packing.newest if cached and suits(query) else None
+    if newest is not None:
+        scale = scaling if scaling is not None else query.shape[3] ** -0.5
+        attend_newest(rows_of, key, value, newest, sliding_window, scale, seen)
     for start, new, rows, slot, length in packing.runs:
+        if new == 1 and newest is not None:
+            continue
         held = slice(slot, slot + rows) if cached else slice(None)
         upto = slice(length) if cached else slice(start, start + new)
         keys, values = key[held, :, upto], value[held, :, upto]
         if new == 1:
-            one = _newest(rows_of[start : start + rows], keys, values, scaling, sliding_window)
+            seen[start : start + rows] = _newest(
+                rows_of[start : start + rows], keys, values, scaling, sliding_window
+            )
         else:
             one = _attend(query[:, :, start : start + new], keys, values, scaling, sliding_window)
-            one = one[0].transpose(0, 1)
-        seen.append(one)
-    return torch.cat(seen)[None], None
+            seen[start : start + new] = one[0].transpose(0, 1)
+    return seen[None], None
 
 
 def _newest(

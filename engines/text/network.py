@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ranvier.engines import memory
 from ranvier.engines.errors import ModelNotFound, ModelUnsuited, NoRoom
 from ranvier.engines.models import Message
+from ranvier.engines.text import kernel
 from ranvier.engines.text.attention import register
 from ranvier.engines.text.cache import SlotCache
 from ranvier.engines.text.linear import lay_out
@@ -78,6 +79,7 @@ class Network:
         network = cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
         network._check_attention(source)
         lay_out(model, memory.free(memory_bound) // 2)
+        network._prepare_kernel()
         return network
 
     def _check_attention(self, source: str) -> None:
@@ -91,6 +93,11 @@ class Network:
         alike = float(np.corrcoef(plain[0], packed[0])[0, 1])
         if not alike > ALIKE:
             raise ModelUnsuited(source, alike)
+
+    def _prepare_kernel(self) -> None:
+        config = self._model.config
+        grouped = config.num_attention_heads // config.num_key_value_heads
+        kernel.prepare(grouped, self._head_size, self._model.dtype, self.device)
 
     def pruned(self, layers: int) -> Network:
         """The same weights without the layers after ``layers``: shares all tensors, costs no memory."""
@@ -146,9 +153,13 @@ class Network:
     def token_bytes(self) -> int:
         """Memory that one token's keys and values take."""
         config = self._model.config
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        width = 2 * config.num_hidden_layers * config.num_key_value_heads * size
+        width = 2 * config.num_hidden_layers * config.num_key_value_heads * self._head_size
         return int(width * self._model.dtype.itemsize)
+
+    @property
+    def _head_size(self) -> int:
+        config = self._model.config
+        return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
     @property
     def end_ids(self) -> tuple[int, ...]:

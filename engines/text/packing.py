@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+
+from ranvier.engines.text.kernel import Newest
 
 
 class Part(NamedTuple):
@@ -97,6 +100,15 @@ class Packing:
                 runs.append(here)
             start += count
         return tuple(runs)
+
+    @cached_property
+    def newest(self) -> Newest | None:
+        """The parts that are one token; None where there are none."""
+        ones = [run for run in self.runs if run.new == 1]
+        if not ones:
+            return None
+        rows = [(run.start + row, run.slot + row, run.length) for run in ones for row in range(run.rows)]
+        return Newest(*(np.ascontiguousarray(column) for column in np.array(rows, dtype=np.int64).T))
 
     def _row(self, values: list[int]) -> Any:
         # An empty list would become floats, which index nothing.
