@@ -35,8 +35,8 @@ def packed(
     if cached and packing.single and query.is_cuda:
         return decode_masked(query, key, value, packing, scaling, sliding_window), None
     rows_of = query[0].transpose(0, 1)  # (tokens, heads, size)
-    seen = query.new_empty(rows_of.shape)
-    newest = packing.newest if cached and suits(query) else None
+    seen = query.new_empty((*rows_of.shape[:2], value.shape[3]))
+    newest = packing.newest if cached and suits(query, value) else None
     if newest is not None:
         scale = scaling if scaling is not None else query.shape[3] ** -0.5
         attend_newest(rows_of, key, value, newest, sliding_window, scale, seen)

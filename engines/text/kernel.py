@@ -14,8 +14,8 @@ import torch
 
 ABLE: Final = importlib.util.find_spec("numba") is not None
 """Without numba, torch attends to one sequence after the other."""
-BITS: Final = {torch.bfloat16: np.uint16, torch.float32: np.uint32}
-"""The dtypes that it reads, and how numpy is to see them."""
+BITS: Final = {torch.bfloat16: torch.uint16, torch.float32: torch.uint32}
+"""The dtypes that it reads, and as what numpy is to see them."""
 SHARE: Final = 2048
 """Tokens seen that are worth a thread; fewer are answered sooner than one wakes."""
 LOG: Final = logging.getLogger(__name__)
@@ -30,9 +30,10 @@ class Newest(NamedTuple):
     lengths: Integers
 
 
-def suits(query: torch.Tensor) -> bool:
-    """Whether queries of this dtype and device can be answered here."""
-    return ABLE and query.dtype in BITS and query.device.type == "cpu"
+def suits(query: torch.Tensor, values: torch.Tensor) -> bool:
+    """Whether queries of this dtype, device and size can be answered here; some models have values of another size."""
+    alike = query.shape[3] == values.shape[3]
+    return ABLE and alike and query.dtype in BITS and query.device.type == "cpu"
 
 
 def attend_newest(
@@ -84,8 +85,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _bits(tensor: torch.Tensor) -> Any:
-    unsigned = torch.uint16 if tensor.dtype == torch.bfloat16 else torch.uint32
-    return tensor.view(unsigned).numpy()
+    return tensor.view(BITS[tensor.dtype]).numpy()
 
 
 @functools.cache

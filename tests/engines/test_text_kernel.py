@@ -12,9 +12,11 @@ from hypothesis import strategies as some
 
 from ranvier.engines.models import Message, Sampling, TextRequest
 from ranvier.engines.text import kernel
+from ranvier.engines.text.attention import packed
 from ranvier.engines.text.kernel import Newest, attend_newest
 from ranvier.engines.text.model import CausalText
 from ranvier.engines.text.network import Network
+from ranvier.engines.text.packing import Packing, Part
 
 pytestmark = pytest.mark.models
 SIZE, HEADS = 16, 2
@@ -86,6 +88,17 @@ def test_scores_far_apart_overflow_nothing() -> None:
     keys[0, :, 3] = query[0] * 100
     found = run([query * 100, keys, values], Newest(*(np.array([n]) for n in (0, 0, 8))), None)
     assert torch.allclose(found[0], values[0, :, 3], atol=1e-5)
+
+
+def test_values_of_another_size_than_queries_are_left_to_torch() -> None:
+    """As in models with latent attention: the kernel would read beyond them."""
+    query, keys, values = drawn(torch.float32, 2, 8, 1)
+    packing = Packing((Part(0, 7, [1]), Part(1, 4, [1])), "cpu")
+    asked = query.transpose(0, 1)[None]
+    found, _ = packed(None, asked, keys, values[..., :5], None, packing=packing, scaling=0.25)
+    for row, length in enumerate((8, 5)):
+        true = exact(query[row], keys[row, :, :length], values[row, :, :length, :5], None)
+        assert torch.allclose(found[0, row].double(), true, atol=3e-5)
 
 
 def test_without_numba_torch_attends_and_it_is_said(
