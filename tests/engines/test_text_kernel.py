@@ -93,6 +93,8 @@ def test_scores_far_apart_overflow_nothing() -> None:
 def test_values_of_another_size_than_queries_are_left_to_torch() -> None:
     """As in models with latent attention: the kernel would read beyond them."""
     query, keys, values = drawn(torch.float32, 2, 8, 1)
+    assert kernel.suits(query[None], values)
+    assert not kernel.suits(query[None], values[..., :5])
     packing = Packing((Part(0, 7, [1]), Part(1, 4, [1])), "cpu")
     asked = query.transpose(0, 1)[None]
     found, _ = packed(None, asked, keys, values[..., :5], None, packing=packing, scaling=0.25)
