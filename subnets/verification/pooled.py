@@ -17,7 +17,10 @@ from ranvier.subnets.verification.tokens import Seen, place
 
 @dataclass(frozen=True, slots=True)
 class MinerTests:
-    """Evidence of one miner, pooled over its audited answers. ``informative`` tokens were counted so far."""
+    """Evidence of one miner, pooled over its audited answers: of all, or of those since it was last caught.
+
+    ``informative`` tokens were counted so far.
+    """
 
     tests: Mapping[str, SequentialTest] = field(default_factory=dict)
     informative: int = 0
@@ -57,8 +60,8 @@ class MinerTests:
         return self.tests.get(name, SequentialTest())
 
     def again(self) -> MinerTests:
-        """After a conviction was acted upon: new tests, from the start."""
-        return MinerTests({name: one.again() for name, one in self.tests.items()}, self.informative)
+        """After a conviction was acted upon: new tests, from the start, and nothing seen yet."""
+        return MinerTests({name: one.again() for name, one in self.tests.items()})
 
     @property
     def worst(self) -> tuple[str, SequentialTest]:

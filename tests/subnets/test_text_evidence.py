@@ -202,7 +202,19 @@ async def test_proof_is_acted_upon_once_and_the_next_answers_are_judged_anew() -
     cheats = iter([True, False, False, False])
     verdicts = await verdicts_of(lambda ids: evidence(ids, 40 if next(cheats) else 0, 4.0), rounds=4)
     assert [verdict.caught for verdict in verdicts] == [True, False, False, False]
+    assert verdicts[1].value is None, (
+        "too little evidence: nothing from before the conviction speaks for the miner"
+    )
     assert verdicts[-1].value == pytest.approx(0.8)
+
+
+async def test_a_short_answer_after_proof_is_not_taken_for_right() -> None:
+    """Another's answer of three tokens proves nothing, and what was seen before must not stand in for that."""
+    played = subnet(Engine(lambda ids: evidence(ids, wrong=40 if len(ids) > 3 else 2, margin=4.0)))
+    proofs = [(await played.score(_round(), [answer()]))[0] for _ in range(2)]
+    (short,) = await played.score(_round(), [answer(reply((7, 8, END), finish="stop"))])
+    assert all(proof.caught for proof in proofs)
+    assert (short.caught, short.value) == (False, None)
 
 
 async def test_between_doubt_and_proof_nothing_is_paid_and_nothing_proven() -> None:
