@@ -9,10 +9,12 @@ from typing import Any, Final
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from ranvier.engines import memory
 from ranvier.engines.alike import by_length
 from ranvier.engines.errors import TextTooLong
 from ranvier.engines.models import ModelInfo
 from ranvier.engines.text.network import digest_of
+from ranvier.engines.wide import widen
 
 MAX_TOKENS: Final = 256
 """What all-MiniLM-L6-v2 was trained for; longer texts are refused: a vector of their beginning would be a guess."""
@@ -29,6 +31,7 @@ class SentenceEmbedder:
             source, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
         self._model.eval().to(device)
+        widen(self._model, memory.free() // 2)
         self._info = ModelInfo(
             id=name,
             kind="embed",

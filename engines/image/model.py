@@ -17,6 +17,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ranvier.engines import memory
 from ranvier.engines.errors import ModelNotFound, NoRoom
 from ranvier.engines.image.calibration import SHIPPED
 from ranvier.engines.image.pipeline import GUIDANCE, STEPS, ScenesPipeline
@@ -31,6 +32,7 @@ from ranvier.engines.models import (
     StepRequest,
     Trace,
 )
+from ranvier.engines.wide import widen
 
 SCENES: Final = "scenes"
 MAX_BATCH: Final = 16
@@ -260,8 +262,12 @@ def load_image(
         precise = {"caption": torch.float32, "default": chosen} if kind is ScenesPipeline else chosen
         pipeline = kind.from_pretrained(folder, dtype=precise, use_safetensors=True, **more)
         said = "none" if getattr(pipeline, "safety_checker", None) is None else "on"
+        pipeline.to(device)
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                widen(part, memory.free() // 2)
         return DiffusersImageModel(
-            *(served_as or name, pipeline.to(device)),
+            *(served_as or name, pipeline),
             digest=pipeline_digest(folder),
             dtype=dtype,
             device=device,

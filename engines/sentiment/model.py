@@ -13,11 +13,13 @@ import torch
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
+from ranvier.engines import memory
 from ranvier.engines.alike import by_length
 from ranvier.engines.models import ModelInfo
 from ranvier.engines.sentiment.catalog import Variant
 from ranvier.engines.sentiment.errors import BodyMismatch, WeightsMissing
 from ranvier.engines.sentiment.network import LABELS, MAX_TOKENS, SentimentNetwork, Shape, merge
+from ranvier.engines.wide import widen
 
 _BATCH = 32
 
@@ -47,6 +49,7 @@ class SentimentClassifier:
             layers = self._network.encoder.encoder.layer
             self._network.encoder.encoder.layer = torch.nn.ModuleList(layers[k] for k in variant.kept_layers)
         self._network.eval().to(device=device, dtype=getattr(torch, dtype))
+        widen(self._network, memory.free() // 2)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(body, local_files_only=True)
         self._info = ModelInfo(
             id=variant.name,

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import torch
 
+from ranvier.engines.wide import ABLE
+
 # What torch.compile makes of a linear layer on a CPU. It has no public name; a torch without it keeps plain layers.
 LAY_OUT: Final[Any] = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
 MULTIPLY: Final[Any] = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-ABLE: Final = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
 
 ROWS: Final = 32
 """Rows for which weights are laid out: a full batch, one token each. Other numbers of rows read the same layout."""

@@ -22,6 +22,7 @@ from ranvier.engines.text.attention import register
 from ranvier.engines.text.cache import SlotCache
 from ranvier.engines.text.linear import lay_out
 from ranvier.engines.text.packing import Packing, Part
+from ranvier.engines.wide import widen
 
 CPU_CACHE: Final = 4 << 30
 """Bytes of system memory that keys and values of one model may take."""
@@ -58,7 +59,8 @@ class Network:
         """From a folder or a hub id; safetensors only, no code of the model's. Raises `ModelNotFound`.
 
         ``memory_bound`` is of bytes, and set later: where weights that are laid out would take more than half of what
-        it leaves, they stay in their file, and what is left is for requests.
+        it leaves, or in float32 where bfloat16 is not multiplied, they stay in their file: slower, but there is room
+        for requests.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
@@ -77,6 +79,7 @@ class Network:
             ) from error
         model.eval().to(device)
         network = cls(model, tokenizer, digest or digest_of(Path(source)), dtype, device)
+        widen(model, memory.free(memory_bound) // 2)
         network._check_attention(source)
         lay_out(model, memory.free(memory_bound) // 2)
         network._prepare_kernel()

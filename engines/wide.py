@@ -1,0 +1,65 @@
+"""Models of bfloat16 on a processor that does not multiply it: most laptops, and servers of a few years ago."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch.nn.functional import linear
+
+ABLE: Final = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+"""Whether this processor multiplies bfloat16. It has no public name; where it is not there, the answer is no."""
+
+
+class WideLinear(torch.nn.Linear):  # type: ignore[misc]  # torch is not typed here
+    """`torch.nn.Linear` of bfloat16 that multiplies in float32."""
+
+    def forward(self, rows: torch.Tensor) -> Any:
+        """As `torch.nn.Linear`."""
+        return linear(rows.float(), *_wide(self)).to(rows.dtype)
+
+
+class WideConv2d(torch.nn.Conv2d):  # type: ignore[misc]  # torch is not typed here
+    """`torch.nn.Conv2d` of bfloat16 that multiplies in float32."""
+
+    def forward(self, pixels: torch.Tensor) -> Any:
+        """As `torch.nn.Conv2d`."""
+        return self._conv_forward(pixels.float(), *_wide(self)).to(pixels.dtype)
+
+
+KINDS: Final = {torch.nn.Linear: WideLinear, torch.nn.Conv2d: WideConv2d}
+
+
+def widen(model: torch.nn.Module, room: int) -> int:
+    """Let the bfloat16 layers of a model on a CPU multiply in float32 where the processor has only that; how many do.
+
+    What torch does there takes five to thirty times as long. Sums are of float32 and rounded once, as processors with
+    bfloat16 round them: one result in some thousands differs, by its last bit. Each layer keeps its weights in float32
+    besides, twice their size; none do where that would be more than ``room`` bytes. Weights may still be changed.
+    """
+    if ABLE():
+        return 0
+    suited = [one for one in model.modules() if _suits(one)]
+    if 2 * sum(one.weight.nbytes for one in suited) > room:
+        return 0
+    for one in suited:
+        one.__class__ = KINDS[type(one)]
+        _wide(one)
+    return len(suited)
+
+
+def _suits(module: torch.nn.Module) -> bool:
+    if type(module) not in KINDS:
+        return False
+    return bool(module.weight.dtype == torch.bfloat16 and module.weight.device.type == "cpu")
+
+
+def _wide(module: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weights and bias in float32, made anew after each change of them."""
+    kept = module.__dict__.get("_ranvier_wide")
+    weight, bias = module.weight, module.bias
+    state = (weight.data_ptr(), weight._version, *(() if bias is None else (bias.data_ptr(), bias._version)))  # noqa: SLF001  torch's own count of changes
+    if kept is None or kept[0] != state:
+        kept = state, weight.detach().float(), None if bias is None else bias.detach().float()
+        module.__dict__["_ranvier_wide"] = kept
+    return kept[1], kept[2]

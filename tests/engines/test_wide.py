@@ -1,0 +1,140 @@
+"""Processors that do not multiply bfloat16: the numbers of those that do, but for a last bit now and then."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from ranvier.engines import wide
+from ranvier.engines.image.model import SCENES, load_image
+from ranvier.engines.load import Loader, Spec
+from ranvier.engines.store import Store
+from ranvier.engines.text.network import Network
+from ranvier.engines.wide import WideConv2d, WideLinear, widen
+from ranvier.subnets.text.ways import quantised
+
+ROOM = 1 << 30
+ULP = 2**-8
+"""Of bfloat16, relative."""
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This processor, as if it had no bfloat16."""
+    monkeypatch.setattr(wide, "ABLE", lambda: False)
+
+
+def linear(bias: bool = True) -> torch.nn.Linear:
+    torch.manual_seed(3)
+    return torch.nn.Linear(96, 160, bias=bias).bfloat16().requires_grad_(requires_grad=False)
+
+
+def convolution(bias: bool = True) -> torch.nn.Conv2d:
+    torch.manual_seed(3)
+    made = torch.nn.Conv2d(12, 20, 3, stride=2, padding=1, groups=2, bias=bias)
+    return made.bfloat16().requires_grad_(requires_grad=False)
+
+
+def probe(layer: torch.nn.Module) -> torch.Tensor:
+    torch.manual_seed(4)
+    shape = (2, 17, 96) if isinstance(layer, torch.nn.Linear) else (3, 12, 16, 16)
+    return torch.randn(shape).bfloat16()
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("make", "kind"), [(linear, WideLinear), (convolution, WideConv2d)])
+def test_sums_are_rounded_once(make, kind, bias: bool) -> None:
+    layer = make(bias)
+    exact = copy.deepcopy(layer).double()(probe(layer).double())
+    assert widen(torch.nn.Sequential(layer), ROOM) == 1
+    assert type(layer) is kind
+    with torch.inference_mode():
+        found = layer(probe(layer))
+    assert found.dtype == torch.bfloat16
+    assert (found == exact.bfloat16()).double().mean() > 0.99
+    assert ((found.double() - exact).abs() <= ULP * exact.abs() + 1e-5).all()
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("make", [linear, convolution])
+def test_changed_weights_count(make) -> None:
+    layer = make()
+    widen(torch.nn.Sequential(layer), ROOM)
+    before = layer(probe(layer))
+    copied = copy.deepcopy(layer)
+    with torch.no_grad():
+        copied.weight.mul_(2)
+        copied.bias.mul_(2)
+    assert torch.equal(copied(probe(layer)), 2 * before), "in place"
+    copied.weight.data = torch.zeros_like(copied.weight)
+    copied.bias.data = torch.ones_like(copied.bias)
+    assert torch.equal(copied(probe(layer)), torch.ones_like(before)), "by another tensor"
+    assert torch.equal(layer(probe(layer)), before), "a copy shares nothing"
+
+
+@pytest.mark.usefixtures("narrow")
+def test_only_plain_bfloat16_layers_and_only_where_there_is_room() -> None:
+    class Scaled(torch.nn.Linear):
+        """Not a plain layer."""
+
+    others = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4).half(), Scaled(4, 4).bfloat16())
+    assert widen(others, ROOM) == 0
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64, bias=False).bfloat16())
+    assert [widen(model, 64 * 64 * 4 - 1), widen(model, 64 * 64 * 4)] == [0, 1]
+
+
+def test_a_processor_with_bfloat16_keeps_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wide, "ABLE", lambda: True)
+    model = torch.nn.Sequential(linear())
+    assert widen(model, ROOM) == 0
+    assert type(model[0]) is torch.nn.Linear
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_text_model_says_what_transformers_says(tiny_folder: Path) -> None:
+    network = Network.load(str(tiny_folder), dtype="bfloat16", device="cpu")
+    assert network._model.dtype == torch.bfloat16
+    assert any(type(layer) is WideLinear for layer in network._model.modules())
+    assert not any(type(layer) is torch.nn.Linear for layer in network._model.modules())
+    plain = AutoModelForCausalLM.from_pretrained(str(tiny_folder), dtype=torch.bfloat16)
+    plain.set_attn_implementation("sdpa")
+    ids = list(range(20))
+    with torch.inference_mode():
+        expected = plain(input_ids=torch.tensor([ids])).logits[0, -1].double().numpy()
+    ((found,),) = network.prefill([ids], [[0]])
+    assert abs(found[0] - expected).max() < 0.1 * abs(expected).max()
+    ((coarse,),) = quantised(network, 4).prefill([ids], [[0]])
+    ((after,),) = network.prefill([ids], [[0]])
+    assert (after == found).all()
+    assert abs(coarse - found).max() > 0.01 * abs(found).max()
+
+
+@pytest.mark.usefixtures("narrow")
+def test_where_memory_is_short_a_text_model_is_slow_rather_than_not_there(tiny_folder: Path) -> None:
+    network = Loader(memory=1 << 20).network(str(tiny_folder))
+    assert network.dtype == "bfloat16"
+    assert not any(type(layer) is WideLinear for layer in network._model.modules())
+
+
+@pytest.mark.usefixtures("narrow")
+def test_pictures() -> None:
+    unet = load_image(SCENES, dtype="bfloat16").pipeline.unet
+    assert unet.dtype == torch.bfloat16
+    assert {type(one) for one in unet.modules()} & {WideLinear, WideConv2d} == {WideLinear, WideConv2d}
+
+
+@pytest.mark.models
+@pytest.mark.usefixtures("narrow")
+def test_classifiers_and_embedders() -> None:
+    if not Store().has("minilm"):
+        pytest.skip("minilm is not prepared; run `ranvier models prepare`")
+    embedder, sentiment = Loader(dtype="bfloat16").load(
+        [Spec("embed", "minilm"), Spec("classify", "sentiment")]
+    )
+    assert any(type(one) is WideLinear for one in embedder._model.modules())
+    assert any(type(one) is WideLinear for one in sentiment._network.modules())
