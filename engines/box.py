@@ -23,6 +23,8 @@ print(json.dumps({"torch": torch.__version__, "gpus": found}))
 """
 SECONDS: Final = 120.0
 """For torch to look; its first import may take long."""
+_BFLOAT16: Final = ({"avx512vl", "avx512bw", "avx512dq"}, {"bf16"})
+"""What processors say for themselves on which torch multiplies bfloat16: those of x86 and of ARM."""
 _NO_LIMIT: Final = 1 << 60
 """What version 1 of control groups says for "none" is a number of about this size."""
 
@@ -48,6 +50,8 @@ class Box:
     gpus: tuple[Gpu, ...]
     lack: str
     """Why there is no GPU; empty where there is one."""
+    bfloat16: bool
+    """Whether the CPU multiplies it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def look(root: Path = Path("/")) -> Box:
         available,
         gpus,
         "" if gpus else lack,
+        multiplies_bfloat16(root),
     )
 
 
@@ -95,6 +100,16 @@ def cpu_name(root: Path = Path("/")) -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def multiplies_bfloat16(root: Path = Path("/")) -> bool:
+    """Whether torch multiplies bfloat16 on this processor, as `ranvier.engines.wide` needs to know; it is not asked.
+
+    False where the system does not say what the processor can: models then count as larger than they may be.
+    """
+    said = (line.partition(":") for line in _lines(root / "proc/cpuinfo"))
+    able = next((set(rest.split()) for name, _, rest in said if name.strip() in ("flags", "Features")), set())
+    return any(needed <= able for needed in _BFLOAT16)
 
 
 def memory_now(root: Path = Path("/")) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from ranvier.engines.box import Box
 from ranvier.engines.llama import CONTEXT
 from ranvier.engines.shape import BYTES, Shape
 
-PROCESS: Final = {"text": 440 << 20, "image": 420 << 20, "classify": 360 << 20, "embed": 360 << 20}
+PROCESS: Final = {"text": 495 << 20, "image": 420 << 20, "classify": 360 << 20, "embed": 360 << 20}
 """A worker with its libraries, tokenizer included, before any weights."""
 LLAMA: Final = 150 << 20
 """The same with llama.cpp."""
@@ -46,6 +46,8 @@ class Device:
     total: int
     free: int
     cpu: bool = False
+    widens: bool = False
+    """Whether it multiplies bfloat16 in float32 (see `ranvier.engines.wide`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,46 +90,59 @@ class Room:
 
 def devices_of(box: Box) -> list[Device]:
     """The CPU, and each GPU."""
-    cpu = Device("cpu", box.memory, box.available, cpu=True)
+    cpu = Device("cpu", box.memory, box.available, cpu=True, widens=not box.bfloat16)
     return [cpu, *(Device(f"cuda:{one.index}", one.total, one.free) for one in box.gpus)]
 
 
-def estimate(shape: Shape, dtype: str, load: Load, *, cpu: bool = True) -> Need:
+def estimate(shape: Shape, dtype: str, load: Load, *, cpu: bool = True, widens: bool = False) -> Need:
     """What a worker with this model takes of the device under this load, at most."""
     cache = _cache(shape, dtype, load)
     if shape.stored == "gguf":
         return Need(LLAMA if cpu else CUDA, shape.disk, 0, cache, _logits(shape, load.size))
+    wider = _wider(shape, dtype, widens=cpu and widens)
     converted = cpu and dtype not in (shape.stored, "int8") and not shape.fixed
     return Need(
         process=PROCESS[shape.kind] if cpu else CUDA,
-        weights=shape.weights(dtype),
+        weights=_weights(shape, dtype, widens=wider),
         loading=shape.disk if converted else 0,
         cache=cache,
-        work=_work(shape, dtype, load),
+        work=_work(shape, "float32" if wider else dtype, load),
     )
 
 
 def room(shape: Shape, dtype: str, device: Device, load: Load) -> Room:
     """How many requests of ``load.context`` fit at once, and how long ``load.size`` of them may be."""
-    one = estimate(shape, dtype, Load(1, min(load.context, shape.context)), cpu=device.cpu).total
+    one = estimate(
+        shape, dtype, Load(1, min(load.context, shape.context)), cpu=device.cpu, widens=device.widens
+    ).total
     context = min(load.context, shape.context)
     size = _most(LARGEST, lambda size: _fits(shape, dtype, device, Load(size, context)))
     longest = _most(shape.context, lambda tokens: _fits(shape, dtype, device, Load(load.size, tokens)))
-    return Room(shape.weights(dtype), size, longest if size else 0, one)
+    weights = _weights(shape, dtype, widens=_wider(shape, dtype, widens=device.widens))
+    return Room(weights, size, longest if size else 0, one)
 
 
 def _fits(shape: Shape, dtype: str, device: Device, load: Load) -> bool:
     if shape.stored == "gguf" and load.context > CONTEXT:
         return False
-    if estimate(shape, dtype, load, cpu=device.cpu).total > device.free:
+    if estimate(shape, dtype, load, cpu=device.cpu, widens=device.widens).total > device.free:
         return False
     if shape.kind != "text" or shape.stored == "gguf":
         return True
-    alone = estimate(shape, dtype, Load(0), cpu=device.cpu)
+    alone = estimate(shape, dtype, Load(0), cpu=device.cpu, widens=device.widens)
     left = device.free - alone.process - alone.weights
     if device.cpu:
         left = min(left - RESERVE, CPU_CACHE)
     return load.size * load.context * shape.token_bytes(dtype) <= CACHE_SHARE * left
+
+
+def _wider(shape: Shape, dtype: str, *, widens: bool) -> bool:
+    return widens and dtype == "bfloat16" and not shape.fixed
+
+
+def _weights(shape: Shape, dtype: str, *, widens: bool) -> int:
+    """With the copies in float32 of a CPU that does not multiply bfloat16."""
+    return shape.weights(dtype) + (shape.weights("float32") if widens else 0)
 
 
 def _most(highest: int, fits: Callable[[int], bool]) -> int:

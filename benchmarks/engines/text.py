@@ -26,6 +26,7 @@ from ranvier.engines.models import Message, Sampling, TextRequest
 from ranvier.engines.served import Served
 from ranvier.engines.text.model import CausalText
 from ranvier.engines.text.network import Network
+from ranvier.engines.wide import ABLE
 
 CHATS = 32
 SINGLES = 4
@@ -78,12 +79,16 @@ def singly(model: CausalText, asked: Sequence[TextRequest]) -> int:
     return sum(ours(model, [one]) for one in asked)
 
 
+RIVAL = "bfloat16" if ABLE() else "float32"
+"""The dtype of `generate`: a processor that does not multiply bfloat16 would take many times as long in it."""
+
+
 class Generate:
     """`generate` of transformers over one padded batch; tokens that nobody asked for do not count."""
 
     def __init__(self, folder: str) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, RIVAL)).eval()
 
     def write(self, asked: Sequence[TextRequest]) -> int:
         """All of them as one batch."""
@@ -194,8 +199,8 @@ def figures(folder: str, gguf: Path | None, *, quick: bool) -> Sequence[Figure]:
     generate.write(asked[:1])
     alone, own = spent(lambda: generate.singly(few)), spent(lambda: singly(model, few))
     rivals: list[tuple[str, float, float | None]] = [
-        ("padded `generate` of transformers, bf16", spent(lambda: generate.write(asked)), 1.2),
-        ("`generate`, one at a time", alone, 8.0),
+        (f"padded `generate` of transformers, {RIVAL}", spent(lambda: generate.write(asked)), 1.2),
+        (f"`generate`, {RIVAL}, one at a time", alone, 8.0),
         ("our own engine, one at a time", own, None),
     ]
     if gguf is not None:

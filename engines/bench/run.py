@@ -13,7 +13,7 @@ from typing import Final, Self
 from ranvier.engines.bench import loads
 from ranvier.engines.bench.loads import Done, Sizes
 from ranvier.engines.bench.report import UNITS, Bench, Lap
-from ranvier.engines.box import cpu_name
+from ranvier.engines.box import cpu_name, multiplies_bfloat16
 from ranvier.engines.client import EngineClient
 from ranvier.engines.errors import EngineError, EngineUnreachable
 from ranvier.engines.fit import Load, estimate
@@ -168,7 +168,9 @@ async def _measured(track: Track, course: Course, info: ModelInfo, shape: Shape 
             max(course.sizes) if course.llama else size
         )  # llama.cpp has memory for all slots from the start
         load = Load(slots, lap.context)
-        expected = estimate(shape, info.dtype or "bfloat16", load, cpu=course.device == "cpu").total
+        cpu = course.device == "cpu"
+        widens = cpu and not multiplies_bfloat16()
+        expected = estimate(shape, info.dtype or "bfloat16", load, cpu=cpu, widens=widens).total
     return lap.model_copy(
         update={
             "resident": state.peak,

@@ -105,7 +105,8 @@ def _rows(asked: Sequence[Question], devices: Sequence[Device], load: Load) -> l
 
 
 def _say_box(box: Box) -> None:
-    typer.echo(f"CPU     {box.cpu}, {box.cores:g} cores to use")
+    how = "" if box.bfloat16 else "; it does not multiply bfloat16: such models are widened to float32, too"
+    typer.echo(f"CPU     {box.cpu}, {box.cores:g} cores to use{how}")
     typer.echo(f"memory  {size(box.memory)}, {size(box.available)} available")
     for one in box.gpus:
         typer.echo(f"GPU {one.index}   {one.name}: {size(one.total)}, {size(one.free)} free")

@@ -37,6 +37,7 @@ def list_models(
 
 def _memory(entry: Entry) -> dict[str, int]:
     """Bytes for one request, by dtype."""
+    from ranvier.engines.box import multiplies_bfloat16
     from ranvier.engines.fit import Load, estimate
 
     shape = entry.shape
@@ -44,7 +45,8 @@ def _memory(entry: Entry) -> dict[str, int]:
         return {}
     load = Load(1, min(shape.context, 2048))
     dtypes = ("as stored",) if shape.fixed else DTYPES
-    return {dtype: estimate(shape, dtype, load).total for dtype in dtypes}
+    widens = not multiplies_bfloat16()
+    return {dtype: estimate(shape, dtype, load, widens=widens).total for dtype in dtypes}
 
 
 def _facts(entry: Entry) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ranvier.engines.box import limits_of, look, memory_now
+from ranvier.engines.box import limits_of, look, memory_now, multiplies_bfloat16
 from ranvier.engines.rate import Rate
 from ranvier.engines.usage import usage_of
 
@@ -59,6 +59,29 @@ def test_a_container_of_version_1(tmp_path: Path) -> None:
     )
     assert memory_now(root) == (4 * GIB, 3 * GIB)
     assert limits_of(root).cores == 2.0
+
+
+@pytest.mark.parametrize(
+    ("said", "able"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512dq avx512vl avx512bw\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx2\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", True),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", False),
+        ("", False),
+    ],
+    ids=["server", "laptop", "arm", "older arm", "nothing is said"],
+)
+def test_a_processor_says_whether_it_multiplies_bfloat16(tmp_path: Path, said: str, able: bool) -> None:
+    assert multiplies_bfloat16(machine(tmp_path, {"proc/cpuinfo": said})) is able
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="this system does not say what processors can")
+def test_torch_sees_this_processor_as_we_do() -> None:
+    pytest.importorskip("torch")
+    from ranvier.engines.wide import ABLE
+
+    assert multiplies_bfloat16() is bool(ABLE())
 
 
 @pytest.mark.models

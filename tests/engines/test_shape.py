@@ -147,19 +147,39 @@ def test_a_gpu_has_room_for_what_its_memory_holds() -> None:
     assert room(GUIDE["70B"], "bfloat16", large, Load(1, 2048)).size == 0
 
 
-@given(st.integers(1, 96), st.integers(1, 4096), st.sampled_from(["float32", "bfloat16"]), st.booleans())
+def test_a_processor_without_bfloat16_holds_such_models_twice() -> None:
+    """As they are stored and in float32."""
+    load = Load(1, 100)
+    need = {
+        (dtype, widens): estimate(LLAMA, dtype, load, widens=widens).weights
+        for dtype in ("float32", "bfloat16", "int8")
+        for widens in (False, True)
+    }
+    assert need["bfloat16", True] == need["bfloat16", False] + need["float32", False]
+    assert need["float32", True] == need["float32", False]
+    assert need["int8", True] == need["int8", False]
+    on_gpu = estimate(LLAMA, "bfloat16", load, cpu=False, widens=True).weights
+    assert on_gpu == need["bfloat16", False]
+    one = room(LLAMA, "bfloat16", Device("cpu", 64 * GIB, 64 * GIB, cpu=True, widens=True), load)
+    assert one.weights == need["bfloat16", True]
+
+
+@given(
+    *(st.integers(1, 96), st.integers(1, 4096), st.sampled_from(["float32", "bfloat16"])),
+    *(st.booleans(), st.booleans()),
+)
 def test_what_is_said_to_fit_fits_and_one_more_does_not(
-    gib: int, context: int, dtype: str, on_cpu: bool
+    gib: int, context: int, dtype: str, on_cpu: bool, widens: bool
 ) -> None:
-    device = Device("d", gib * GIB, gib * GIB, cpu=on_cpu)
+    device = Device("d", gib * GIB, gib * GIB, cpu=on_cpu, widens=on_cpu and widens)
     found = room(LLAMA, dtype, device, Load(4, context))
     if found.size:
-        need = estimate(LLAMA, dtype, Load(found.size, context), cpu=on_cpu)
+        need = estimate(LLAMA, dtype, Load(found.size, context), cpu=on_cpu, widens=widens)
         assert need.total <= device.free
         held = found.size * context * LLAMA.token_bytes(dtype)
         assert held <= CACHE_SHARE * (CPU_CACHE if on_cpu else device.free - need.weights)
     else:
-        alone = estimate(LLAMA, dtype, Load(1, context), cpu=on_cpu)
+        alone = estimate(LLAMA, dtype, Load(1, context), cpu=on_cpu, widens=widens)
         half = CACHE_SHARE * (device.free - alone.weights - alone.process)
         assert alone.total > device.free or context * LLAMA.token_bytes(dtype) > min(half - GIB // 8, 2 * GIB)
 
