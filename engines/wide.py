@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -54,12 +55,30 @@ def _suits(module: torch.nn.Module) -> bool:
     return bool(module.weight.dtype == torch.bfloat16 and module.weight.device.type == "cpu")
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A tensor in float32. That which it was made from is held, so that no other can take its address."""
+
+    source: torch.Tensor
+    version: int
+    wide: torch.Tensor
+
+    @classmethod
+    def of(cls, source: torch.Tensor, kept: _Kept | None) -> _Kept:
+        """What is kept, or made anew where ``source`` is another tensor or was changed."""
+        version: int = source._version  # noqa: SLF001  torch's own count of changes
+        if kept is not None and (kept.source.data_ptr(), kept.version) == (source.data_ptr(), version):
+            return kept
+        return cls(source.detach(), version, source.detach().float())
+
+
 def _wide(module: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Weights and bias in float32, made anew after each change of them."""
-    kept = module.__dict__.get("_ranvier_wide")
-    weight, bias = module.weight, module.bias
-    state = (weight.data_ptr(), weight._version, *(() if bias is None else (bias.data_ptr(), bias._version)))  # noqa: SLF001  torch's own count of changes
-    if kept is None or kept[0] != state:
-        kept = state, weight.detach().float(), None if bias is None else bias.detach().float()
-        module.__dict__["_ranvier_wide"] = kept
-    return kept[1], kept[2]
+    weight, bias = module.__dict__.get(_KEPT, (None, None))
+    weight = _Kept.of(module.weight, weight)
+    bias = None if module.bias is None else _Kept.of(module.bias, bias)
+    module.__dict__[_KEPT] = weight, bias
+    return weight.wide, None if bias is None else bias.wide
+
+
+_KEPT: Final = "_ranvier_wide"

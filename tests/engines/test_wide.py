@@ -67,14 +67,27 @@ def test_changed_weights_count(make) -> None:
     widen(torch.nn.Sequential(layer), ROOM)
     before = layer(probe(layer))
     copied = copy.deepcopy(layer)
-    with torch.no_grad():
-        copied.weight.mul_(2)
-        copied.bias.mul_(2)
-    assert torch.equal(copied(probe(layer)), 2 * before), "in place"
-    copied.weight.data = torch.zeros_like(copied.weight)
-    copied.bias.data = torch.ones_like(copied.bias)
-    assert torch.equal(copied(probe(layer)), torch.ones_like(before)), "by another tensor"
+    assert torch.equal(copied(probe(layer)), before)
+    for part in (copied.weight, copied.bias):
+        with torch.no_grad():
+            part.mul_(2)
+        after = copied(probe(layer))
+    assert torch.equal(after, 2 * before), "in place, one after the other"
+    for part, other in ((copied.weight, torch.zeros_like), (copied.bias, torch.ones_like)):
+        part.data = other(part)
+        after = copied(probe(layer))
+    assert torch.equal(after, torch.ones_like(before)), "by other tensors"
     assert torch.equal(layer(probe(layer)), before), "a copy shares nothing"
+
+
+@pytest.mark.usefixtures("narrow")
+def test_weights_are_widened_once_when_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = linear()
+    widen(torch.nn.Sequential(layer), ROOM)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.Tensor, "detach", lambda _tensor: pytest.fail("widened again"))
+        with torch.inference_mode():
+            layer(probe(layer))
 
 
 @pytest.mark.usefixtures("narrow")
