@@ -13,38 +13,44 @@ ABLE: Final = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: Fal
 
 
 class WideLinear(torch.nn.Linear):  # type: ignore[misc]  # torch is not typed here
-    """`torch.nn.Linear` of bfloat16 that multiplies in float32."""
+    """`torch.nn.Linear` of bfloat16 that multiplies in a wider dtype."""
+
+    wider = torch.float32
 
     def forward(self, rows: torch.Tensor) -> Any:
         """As `torch.nn.Linear`."""
-        return linear(rows.float(), *_wide(self)).to(rows.dtype)
+        return linear(rows.to(self.wider), *_wide(self)).to(rows.dtype)
 
 
 class WideConv2d(torch.nn.Conv2d):  # type: ignore[misc]  # torch is not typed here
-    """`torch.nn.Conv2d` of bfloat16 that multiplies in float32."""
+    """`torch.nn.Conv2d` of bfloat16 that multiplies in a wider dtype."""
+
+    wider = torch.float32
 
     def forward(self, pixels: torch.Tensor) -> Any:
         """As `torch.nn.Conv2d`."""
-        return self._conv_forward(pixels.float(), *_wide(self)).to(pixels.dtype)
+        return self._conv_forward(pixels.to(self.wider), *_wide(self)).to(pixels.dtype)
 
 
 KINDS: Final = {torch.nn.Linear: WideLinear, torch.nn.Conv2d: WideConv2d}
 
 
-def widen(model: torch.nn.Module, room: int) -> int:
-    """Let the bfloat16 layers of a model on a CPU multiply in float32 where the processor has only that; how many do.
+def widen(model: torch.nn.Module, room: int, wider: torch.dtype = torch.float32) -> int:
+    """Let the bfloat16 layers of a model on a CPU that does not multiply it do so in ``wider``; returns how many.
 
-    What torch does there takes five to thirty times as long. Sums are of float32 and rounded once, as processors with
-    bfloat16 round them: one result in some thousands differs, by its last bit. Each layer keeps its weights in float32
-    besides, twice their size; none do where that would be more than ``room`` bytes. Weights may still be changed.
+    What torch does there takes five to thirty times as long. Sums are of ``wider`` and rounded once, as processors with
+    bfloat16 round sums of float32. One result in some thousands has another last bit in another batch, and in float64,
+    at two to three times the cost, none: for what must not depend on batch or threads. Each layer keeps its weights in
+    ``wider`` besides; none do where that would be more than ``room`` bytes. Weights may still be changed.
     """
     if ABLE():
         return 0
     suited = [one for one in model.modules() if _suits(one)]
-    if 2 * sum(one.weight.nbytes for one in suited) > room:
+    if wider.itemsize * sum(one.weight.numel() for one in suited) > room:
         return 0
     for one in suited:
         one.__class__ = KINDS[type(one)]
+        one.wider = wider
         _wide(one)
     return len(suited)
 
@@ -57,26 +63,26 @@ def _suits(module: torch.nn.Module) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A tensor in float32. That which it was made from is held, so that no other can take its address."""
+    """A tensor in a wider dtype. That which it was made from is held, so that no other can take its address."""
 
     source: torch.Tensor
     version: int
     wide: torch.Tensor
 
     @classmethod
-    def of(cls, source: torch.Tensor, kept: _Kept | None) -> _Kept:
+    def of(cls, source: torch.Tensor, wider: torch.dtype, kept: _Kept | None) -> _Kept:
         """What is kept, or made anew where ``source`` is another tensor or was changed."""
         version: int = source._version  # noqa: SLF001  torch's own count of changes
         if kept is not None and (kept.source.data_ptr(), kept.version) == (source.data_ptr(), version):
             return kept
-        return cls(source.detach(), version, source.detach().float())
+        return cls(source.detach(), version, source.detach().to(wider))
 
 
 def _wide(module: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weights and bias in float32, made anew after each change of them."""
+    """Weights and bias in its wider dtype, made anew after each change of them."""
     weight, bias = module.__dict__.get(_KEPT, (None, None))
-    weight = _Kept.of(module.weight, weight)
-    bias = None if module.bias is None else _Kept.of(module.bias, bias)
+    weight = _Kept.of(module.weight, module.wider, weight)
+    bias = None if module.bias is None else _Kept.of(module.bias, module.wider, bias)
     module.__dict__[_KEPT] = weight, bias
     return weight.wide, None if bias is None else bias.wide
 

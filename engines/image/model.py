@@ -265,7 +265,8 @@ def load_image(
         pipeline.to(device)
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
-                widen(part, memory.free() // 2)
+                # A picture is judged by its pixels, to which last bits add up: they must not depend on the batch.
+                widen(part, memory.free() // 2, torch.float64)
         return DiffusersImageModel(
             *(served_as or name, pipeline),
             digest=pipeline_digest(folder),
