@@ -1,6 +1,6 @@
 """What verifying text costs, whom it pays and whom it catches.
 
-Run: python benchmarks/verification [--answers N] [--cheats N] [--miners N] [--turns N] [--pool FILE] [--docs FILE]
+Run: python benchmarks/verification [--answers N] [--cheats N] [--int8 N] [--miners N] [--turns N] [--pool FILE] [--docs FILE]
 
 One verifier (the prepared SmolLM2-135M-Instruct in bfloat16 on a CPU) judges answers that were made in each way by one
 batched prefill. They are made once (an hour of CPU, kept in the pool's file, from which an interrupted run goes on);
@@ -194,11 +194,15 @@ def documented(lines: list[Line], page: Path) -> None:
     page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
-def counts(ways: list[str], honest: list[str], answers: int, cheap: int | None) -> dict[str, int]:
-    """Most of the first honest way; fewer of the others, as one by one is slow and cheats are far from honest."""
+def counts(
+    ways: list[str], honest: list[str], answers: int, cheap: int | None, int8: int | None
+) -> dict[str, int]:
+    """Most of the first honest way; fewer of the others, as one by one is slow and most cheats are far from honest."""
     shares = {honest[0]: 1.0} | {name: 0.1 if name.endswith(ALONE) else 0.3 for name in honest[1:]}
     others = round(answers * 0.2) if cheap is None else cheap
-    return {name: max(PORTION, round(answers * shares[name]) if name in shares else others) for name in ways}
+    wanted = {name: round(answers * shares[name]) if name in shares else others for name in ways}
+    wanted[INT8] = others if int8 is None else int8
+    return {name: max(PORTION, count) for name, count in wanted.items()}
 
 
 def main() -> int:
@@ -211,6 +215,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--cheats", type=int, help="answers of each cheap way; a fifth of --answers by default"
+    )
+    parser.add_argument(
+        "--int8", type=int, help="answers of 8-bit weights, which differ least; as --cheats by default"
     )
     parser.add_argument("--miners", type=int, default=2000, help="drawn for each figure")
     parser.add_argument("--turns", type=int, default=2, help="of measuring costs")
@@ -229,7 +236,7 @@ def main() -> int:
         *(
             model,
             {**honest, **cheap},
-            counts([*honest, *cheap], list(honest), options.answers, options.cheats),
+            counts([*honest, *cheap], list(honest), options.answers, options.cheats, options.int8),
         ),
         tokens=TOKENS,
         seed="benchmark",
