@@ -1,6 +1,6 @@
 """What verifying text costs, whom it pays and whom it catches.
 
-Run: python benchmarks/verification [--answers N] [--cheats N] [--int8 N] [--miners N] [--turns N] [--pool FILE] [--docs FILE]
+Run: python benchmarks/verification [--answers N] [--cheats N] [--int8 N] [--miners N] [--turns N] [--docs FILE]
 
 One verifier (the prepared SmolLM2-135M-Instruct in bfloat16 on a CPU) judges answers that were made in each way by one
 batched prefill. They are made once (an hour of CPU, kept in the pool's file, from which an interrupted run goes on);
