@@ -141,8 +141,9 @@ def _wider(shape: Shape, dtype: str, *, widens: bool) -> bool:
 
 
 def _weights(shape: Shape, dtype: str, *, widens: bool) -> int:
-    """With the copies in float32 of a CPU that does not multiply bfloat16."""
-    return shape.weights(dtype) + (shape.weights("float32") if widens else 0)
+    """With the copies that a CPU keeps which does not multiply bfloat16: in float32, of pictures' models in float64."""
+    copies = 2 if shape.kind == "image" else 1
+    return shape.weights(dtype) + (copies * shape.weights("float32") if widens else 0)
 
 
 def _most(highest: int, fits: Callable[[int], bool]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,9 @@ def test_a_processor_without_bfloat16_holds_such_models_twice() -> None:
     assert need["int8", True] == need["int8", False]
     on_gpu = estimate(LLAMA, "bfloat16", load, cpu=False, widens=True).weights
     assert on_gpu == need["bfloat16", False]
+    pictures = replace(LLAMA, kind="image")
+    drawing = estimate(pictures, "bfloat16", load, widens=True).weights
+    assert drawing == need["bfloat16", False] + 2 * need["float32", False], "in double precision"
     one = room(LLAMA, "bfloat16", Device("cpu", 64 * GIB, 64 * GIB, cpu=True, widens=True), load)
     assert one.weights == need["bfloat16", True]
 
