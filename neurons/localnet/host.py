@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from ranvier.chain import Wallet, connect
+from ranvier.engines.box import multiplies_bfloat16
 from ranvier.engines.client import EngineClient
 from ranvier.neurons.cli.running import run_until_signal
 from ranvier.neurons.config.load import load_one
@@ -36,6 +37,9 @@ from ranvier.neurons.miner import MinerNode
 from ranvier.neurons.validator import ValidatorNode
 from ranvier.subnets import Miner, Subnet, load_subnet
 
+PATIENCE = 3.0
+"""Times a subnet's deadline where the processor does not multiply bfloat16: a text engine is several times slower
+there, and all of a network's miners and validators share it with two other subnets' models."""
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +84,7 @@ class Host:
         settings = ValidatorSettings(
             **self._common(member),
             round_blocks=self._plan.round_blocks,
-            settings={"audit_rate": 1.0},  # few answers: every one is looked at
+            settings=self._settings(),
             events=str(self._folder.events(member.name)),
         )
         subnet = self._subnet
@@ -90,6 +94,13 @@ class Host:
         return ValidatorNode(settings, self._network, chain, self._key(member), subnet, engine=engine).run(
             stop
         )
+
+    def _settings(self) -> dict[str, Any]:
+        """Of the subnet: few answers, so that every one is looked at, and time for models on a slow processor."""
+        found: dict[str, Any] = {"audit_rate": 1.0}
+        if self._planned.engine and not multiplies_bfloat16():
+            found["deadline"] = PATIENCE * self._subnet.Settings().deadline
+        return found
 
     def _common(self, member: Member) -> dict[str, Any]:
         return {
