@@ -99,11 +99,11 @@ def estimate(shape: Shape, dtype: str, load: Load, *, cpu: bool = True, widens: 
     cache = _cache(shape, dtype, load)
     if shape.stored == "gguf":
         return Need(LLAMA if cpu else CUDA, shape.disk, 0, cache, _logits(shape, load.size))
-    wider = _wider(shape, dtype, widens=cpu and widens)
+    wider = cpu and widens and dtype == "bfloat16" and not shape.fixed
     converted = cpu and dtype not in (shape.stored, "int8") and not shape.fixed
     return Need(
         process=PROCESS[shape.kind] if cpu else CUDA,
-        weights=_weights(shape, dtype, widens=wider),
+        weights=shape.weights(dtype) + (_copies(shape) if wider else 0),
         loading=shape.disk if converted else 0,
         cache=cache,
         work=_work(shape, "float32" if wider else dtype, load),
@@ -112,38 +112,34 @@ def estimate(shape: Shape, dtype: str, load: Load, *, cpu: bool = True, widens: 
 
 def room(shape: Shape, dtype: str, device: Device, load: Load) -> Room:
     """How many requests of ``load.context`` fit at once, and how long ``load.size`` of them may be."""
-    one = estimate(
-        shape, dtype, Load(1, min(load.context, shape.context)), cpu=device.cpu, widens=device.widens
-    ).total
     context = min(load.context, shape.context)
+    one = _need(shape, dtype, device, Load(1, context))
     size = _most(LARGEST, lambda size: _fits(shape, dtype, device, Load(size, context)))
     longest = _most(shape.context, lambda tokens: _fits(shape, dtype, device, Load(load.size, tokens)))
-    weights = _weights(shape, dtype, widens=_wider(shape, dtype, widens=device.widens))
-    return Room(weights, size, longest if size else 0, one)
+    return Room(one.weights, size, longest if size else 0, one.total)
+
+
+def _need(shape: Shape, dtype: str, device: Device, load: Load) -> Need:
+    return estimate(shape, dtype, load, cpu=device.cpu, widens=device.widens)
 
 
 def _fits(shape: Shape, dtype: str, device: Device, load: Load) -> bool:
     if shape.stored == "gguf" and load.context > CONTEXT:
         return False
-    if estimate(shape, dtype, load, cpu=device.cpu, widens=device.widens).total > device.free:
+    if _need(shape, dtype, device, load).total > device.free:
         return False
     if shape.kind != "text" or shape.stored == "gguf":
         return True
-    alone = estimate(shape, dtype, Load(0), cpu=device.cpu, widens=device.widens)
+    alone = _need(shape, dtype, device, Load(0))
     left = device.free - alone.process - alone.weights
     if device.cpu:
         left = min(left - RESERVE, CPU_CACHE)
     return load.size * load.context * shape.token_bytes(dtype) <= CACHE_SHARE * left
 
 
-def _wider(shape: Shape, dtype: str, *, widens: bool) -> bool:
-    return widens and dtype == "bfloat16" and not shape.fixed
-
-
-def _weights(shape: Shape, dtype: str, *, widens: bool) -> int:
-    """With the copies that a CPU keeps which does not multiply bfloat16: in float32, of pictures' models in float64."""
-    copies = 2 if shape.kind == "image" else 1
-    return shape.weights(dtype) + (copies * shape.weights("float32") if widens else 0)
+def _copies(shape: Shape) -> int:
+    """What `ranvier.engines.wide` keeps besides: weights in float32, of models for pictures in float64."""
+    return shape.weights("float32") * (2 if shape.kind == "image" else 1)
 
 
 def _most(highest: int, fits: Callable[[int], bool]) -> int:

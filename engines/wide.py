@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from torch.nn.functional import linear
 
+LOG: Final = logging.getLogger(__name__)
 ABLE: Final = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
 """Whether this processor multiplies bfloat16. It has no public name; where it is not there, the answer is no."""
 
@@ -46,7 +48,13 @@ def widen(model: torch.nn.Module, room: int, wider: torch.dtype = torch.float32)
     if ABLE():
         return 0
     suited = [one for one in model.modules() if _suits(one)]
-    if wider.itemsize * sum(one.weight.numel() for one in suited) > room:
+    needed = wider.itemsize * sum(one.weight.numel() for one in suited)
+    if needed > room:
+        LOG.warning(
+            "this processor does not multiply bfloat16, and there is no room to keep %d MiB of weights in %s: the "
+            "model will be many times slower. Serve it in float32, or give it more memory",
+            *(needed >> 20, str(wider).removeprefix("torch.")),
+        )
         return 0
     for one in suited:
         one.__class__ = KINDS[type(one)]

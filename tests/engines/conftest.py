@@ -44,6 +44,19 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_said(tiny_folder: Path) -> tuple[list[int], Any]:
+    """Token ids, and the logits after them that transformers' own model has in bfloat16."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(str(tiny_folder), dtype=torch.bfloat16)
+    plain.set_attn_implementation("sdpa")
+    ids = list(range(20))
+    with torch.inference_mode():
+        return ids, plain(input_ids=torch.tensor([ids])).logits[0, -1].double().numpy()
+
+
+@pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> Any:
     """The tiny model, loaded as any folder is."""
     from ranvier.engines.text.model import CausalText

@@ -66,11 +66,12 @@ def test_a_container_of_version_1(tmp_path: Path) -> None:
     [
         ("processor\t: 0\nflags\t\t: fpu avx2 avx512dq avx512vl avx512bw\n", True),
         ("processor\t: 0\nflags\t\t: fpu avx2\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512vl\n", False),
         ("processor\t: 0\nFeatures\t: fp asimd bf16\n", True),
         ("processor\t: 0\nFeatures\t: fp asimd\n", False),
         ("", False),
     ],
-    ids=["server", "laptop", "arm", "older arm", "nothing is said"],
+    ids=["server", "laptop", "some of it", "arm", "older arm", "nothing is said"],
 )
 def test_a_processor_says_whether_it_multiplies_bfloat16(tmp_path: Path, said: str, able: bool) -> None:
     assert multiplies_bfloat16(machine(tmp_path, {"proc/cpuinfo": said})) is able

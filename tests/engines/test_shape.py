@@ -6,15 +6,17 @@ import json
 import struct
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ranvier.engines.box import Box, Gpu
 from ranvier.engines.catalog import entries, find
 from ranvier.engines.errors import ModelNotFound
-from ranvier.engines.fit import CACHE_SHARE, CPU_CACHE, PASS, SPARE, Device, Load, estimate, room
+from ranvier.engines.fit import CACHE_SHARE, CPU_CACHE, PASS, SPARE, Device, Load, devices_of, estimate, room
 from ranvier.engines.guide import GUIDE
 from ranvier.engines.shape import Shape, read_shape
 from ranvier.engines.store import Store
@@ -203,3 +205,18 @@ def test_the_engine_has_the_bounds_that_are_reckoned_with() -> None:
 
     assert (CACHE_SHARE, PASS) == (writing.CACHE_SHARE, writing.IDLE_CHUNK)
     assert (CPU_CACHE, SPARE, fit.RESERVE) == (network.CPU_CACHE, cache.SPARE, memory.RESERVE)
+
+
+def test_every_command_counts_with_what_the_processor_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`models list` asks about this machine; `models fit` takes what was seen of it. GPUs never widen."""
+    from ranvier.neurons.cli.shelf import _memory
+
+    entry: Any = SimpleNamespace(shape=LLAMA)
+    memory = {}
+    for able in (True, False):
+        monkeypatch.setattr("ranvier.engines.box.multiplies_bfloat16", lambda able=able: able)
+        memory[able] = _memory(entry)
+        box = Box("p", 2, 64 * GIB, 64 * GIB, (Gpu(0, "g", GIB, GIB),), "", bfloat16=able)
+        assert [one.widens for one in devices_of(box)] == [not able, False]
+    assert memory[False]["bfloat16"] > memory[True]["bfloat16"]
+    assert memory[False]["float32"] == memory[True]["float32"]
